@@ -1,0 +1,108 @@
+// The parts of load.cc, one per section of the file. Each reads its node, reports what is wrong and
+// fills its part of the snapshot; where it fails, defaults stay, so that the rest is checked, too.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/options.h"
+#include "config/environment.h"
+#include "filters/registry.h"
+#include "proxy/snapshot.h"
+#include "upstream/cluster.h"
+
+namespace weir::config {
+
+// Bounds that several sections share.
+constexpr uint64_t kDayMs = 86'400'000;
+constexpr options::Range<uint64_t> kDeadlineMs = {1, 30 * kDayMs};
+constexpr options::Range<uint64_t> kDeadlineOrNoneMs = {0, 30 * kDayMs};
+constexpr options::Range<uint64_t> kBodyBytes = {0, uint64_t{1} << 60};
+
+struct Build {
+  const Environment& environment;
+  options::Problems& problems;
+  proxy::Snapshot& snapshot;
+
+  std::unordered_map<std::string, uint32_t> listeners;  // index by name
+  // By name; empty where the upstream is broken, so that naming it is no second error.
+  std::unordered_map<std::string, std::shared_ptr<upstream::Cluster>> upstreams;
+  std::vector<std::shared_ptr<upstream::Cluster>> clusters;  // in file order
+  // By path: a file that many sites name is read once. Null: it cannot be used, which is reported.
+  std::unordered_map<std::string, std::shared_ptr<const proxy::ErrorPage>> error_pages;
+  // Where clusters[cluster].servers[server] stands in the file.
+  struct ServerPlace {
+    size_t cluster;
+    size_t server;
+    const options::Node* node;
+  };
+  std::vector<ServerPlace> servers;
+  // Of listeners, upstreams and what concerns the process.
+  options::Defaults defaults = {};
+  // By pattern: compiled once, however many routes have it.
+  std::unordered_map<std::string, std::shared_ptr<const proxy::Regex>> regexes = {};
+  bool has_certificates = false;  // some stand in the file, good or bad
+};
+
+// What defaults, site and route may all say; an inner level starts as a copy of its outer one.
+struct Level {
+  std::vector<filters::SettingsPtr> filters;  // in the order of the registry
+  uint64_t timeout_ms = 0;
+  std::optional<uint64_t> max_body_bytes;
+  std::shared_ptr<const proxy::ErrorPages> error_pages;
+  bool websocket = true;
+  bool access_log = true;
+  bool merge_slashes = false;  // defaults and sites only
+};
+
+// load.cc: the whole tree, included files and substitutions already in it.
+void build_top(Build& build, const options::Node& root);
+// build_process.cc: workers, log, admin, trusted_proxies, shutdown, memory.
+void build_process(Build& build, options::MapReader& top);
+// build_certificates.cc
+void build_certificates(Build& build, const options::Node& section);
+// The content of a file that a node names; false after reporting.
+bool read_named_file(Build& build, const options::Node& node, std::string& out);
+// Null after reporting.
+std::shared_ptr<net::TlsCertificate> read_certificate(Build& build, const options::Node& cert,
+                                                      const options::Node& key);
+// A file of certificates to trust; false after reporting.
+bool read_trust(Build& build, const options::Node& node, std::string& pem);
+// build_tls.cc: of a listener; certificates and workers are built already.
+void build_tls(Build& build, const options::Node& section, proxy::ListenerConfig& listener);
+// build_listeners.cc
+void build_listeners(Build& build, const options::Node& section);
+// build_transport.cc: upstreams.NAME.protocol and tls.
+void build_transport(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
+// build_upstreams.cc
+void build_upstreams(Build& build, const options::Node& section);
+// Once all is valid: addresses are resolved (a failure is a warning) and states are attached.
+void bind_upstreams(Build& build);
+
+// build_match.cc
+// path, path_regex, methods, match. False when the route has no place among the others.
+bool build_match(Build& build, options::MapReader& map, const Level& level, proxy::Route& route);
+// Once the route's action is read.
+void build_rewrite(Build& build, const options::Node& node, proxy::Route& route);
+void read_slashes(options::MapReader& map, Level& level);
+
+// build_routes.cc
+Level standard_level();
+void build_level(Build& build, options::MapReader& map, Level& level);
+// In running order; without the filters that have nothing to do.
+proxy::FilterChain make_filters(const Level& level);
+// Keys of a level that later builds will have.
+void later_level_keys(options::MapReader& map);
+void build_routes(Build& build, const options::Node& section, const Level& outer,
+                  proxy::Site& site);
+// build_error_pages.cc: what the nearest level says wins whole; `off` is null.
+void build_error_pages(Build& build, const options::Node& section,
+                       std::shared_ptr<const proxy::ErrorPages>& out);
+// build_sites.cc
+void build_sites(Build& build, const options::Node& section, const Level& defaults);
+
+}  // namespace weir::config

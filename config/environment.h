@@ -1,0 +1,46 @@
+// What a configuration may ask the world for. Tests and fuzzers bring their own world.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "proxy/snapshot.h"
+#include "upstream/cluster.h"
+#include "upstream/names.h"
+
+namespace weir::config {
+
+struct Environment {
+  upstream::StateRegistry& states;  // server state that outlives snapshots
+  proxy::Labels& labels;            // ids of route names, for the life of the process
+
+  std::function<std::optional<std::string>(const std::string& name)> variable;
+  // The content of a regular file of at most `max_bytes`: secrets, included files, error pages.
+  std::function<Result<std::string>(const std::string& path, size_t max_bytes)> file;
+  // The files that match a pattern of the shell, sorted; none is no failure.
+  std::function<Result<std::vector<std::string>>(const std::string& pattern)> glob;
+  // False where there is certainly no folder.
+  std::function<bool(const std::string& path)> folder_exists = [](const std::string&) {
+    return true;
+  };
+  // Keeps the addresses of servers with a name current from now on; blocks for a bounded time until
+  // they are known. For each: why it has none yet, or nothing.
+  std::function<std::vector<std::string>(const std::vector<upstream::NameWatch>&)> watch_names;
+  std::function<uint32_t()> cpus;
+  std::function<bool(const std::string& name)> user_exists;
+  // The kernel's cap on a listener's backlog.
+  std::function<uint64_t()> backlog_max = [] { return UINT64_MAX; };
+  // What the time is, in seconds since 1970: certificates end.
+  std::function<int64_t()> unix_s = [] { return static_cast<int64_t>(std::time(nullptr)); };
+};
+
+// The process's own: getenv, the file system, the machine's name servers or those of
+// WEIR_DNS_SERVERS. Names are watched as long as a copy of it lives.
+Environment system_environment(upstream::StateRegistry& states, proxy::Labels& labels);
+
+}  // namespace weir::config

@@ -1,0 +1,93 @@
+#include "filters/access.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "http/forwarded.h"
+#include "proxy/exchange.h"
+
+namespace weir::filters {
+
+namespace {
+
+constexpr size_t kBlocksMax = 1000;  // each request is held against one after the other
+
+enum class Listed : uint8_t { kPass, kRefuse };
+
+struct Rule {
+  Listed listed = Listed::kPass;
+  http::AddressSet addresses;
+};
+
+class Access : public proxy::Filter {
+ public:
+  explicit Access(const Rule& rule) : rule_(rule) {}
+
+  proxy::Verdict on_request(proxy::FilterContext& context, http::RequestHead&) override {
+    const bool listed = rule_.addresses.contains(context.exchange().client().client);
+    if (listed == (rule_.listed == Listed::kPass)) return proxy::Next{};
+    return proxy::LocalReply{403, {{"Cache-Control", "no-store"}}, {}, "address not allowed"};
+  }
+
+ private:
+  const Rule& rule_;  // the snapshot's, which the exchange pins
+};
+
+class Factory : public proxy::FilterFactory {
+ public:
+  explicit Factory(std::shared_ptr<const Rule> rule) : rule_(std::move(rule)) {}
+  std::string_view name() const override {
+    return rule_->listed == Listed::kPass ? "allow" : "deny";
+  }
+  proxy::Filter* create(Arena& arena) const override { return arena.make<Access>(*rule_); }
+
+ private:
+  const std::shared_ptr<const Rule> rule_;
+};
+
+class AccessSettings : public Settings {
+ public:
+  explicit AccessSettings(Rule rule) : rule_(std::make_shared<const Rule>(std::move(rule))) {}
+  std::unique_ptr<proxy::FilterFactory> make() const override {
+    return std::make_unique<Factory>(rule_);
+  }
+
+ private:
+  const std::shared_ptr<const Rule> rule_;  // shared by all routes that say nothing else
+};
+
+SettingsPtr read(const options::Node& value, Listed listed, options::Problems& problems) {
+  Rule rule = {listed, {}};
+  std::vector<const options::Node*> items;
+  if (!options::read_list(value, problems, items)) return nullptr;
+  if (items.empty()) {
+    // Nobody, or everybody? Only one of the two is meant, and which is no place for a guess.
+    problems.error(value, "is empty", "off switches it off");
+  } else if (items.size() > kBlocksMax) {
+    problems.error(value, "more than " + std::to_string(kBlocksMax) + " blocks of addresses");
+    return nullptr;
+  }
+  for (const options::Node* item : items) {
+    std::string text;
+    if (options::read_string(*item, problems, text) && !rule.addresses.add(text)) {
+      problems.invalid(*item, "a block of addresses", "as in 10.0.0.0/8, ::1 or fd00::/8");
+    }
+  }
+  return std::make_shared<AccessSettings>(std::move(rule));
+}
+
+}  // namespace
+
+SettingsPtr access_standard() { return nullptr; }
+
+SettingsPtr allow_read(const options::Node& value, const SettingsPtr&,
+                       options::Problems& problems) {
+  return read(value, Listed::kPass, problems);
+}
+
+SettingsPtr deny_read(const options::Node& value, const SettingsPtr&, options::Problems& problems) {
+  return read(value, Listed::kRefuse, problems);
+}
+
+}  // namespace weir::filters

@@ -1,0 +1,98 @@
+#include "filters/header_name.h"
+
+#include <utility>
+
+#include "http/headers.h"
+#include "http/rules.h"
+
+namespace weir::filters {
+
+namespace {
+
+bool is_managed(http::HeaderId id) {
+  switch (id) {
+    case http::HeaderId::kConnection:
+    case http::HeaderId::kKeepAlive:
+    case http::HeaderId::kProxyConnection:
+    case http::HeaderId::kTe:
+    case http::HeaderId::kTrailer:
+    case http::HeaderId::kTransferEncoding:
+    case http::HeaderId::kUpgrade:
+    case http::HeaderId::kHttp2Settings:
+    case http::HeaderId::kContentLength:
+    case http::HeaderId::kHost:
+    case http::HeaderId::kExpect: return true;
+    default: return false;
+  }
+}
+
+// Reports a template that names a group which its pattern does not have.
+bool check_captures(const options::Node& at, const proxy::Template& text,
+                    const proxy::Regex* pattern, options::Problems& problems) {
+  if (text.highest_capture() < 0) return true;
+  std::shared_ptr<const proxy::Regex> around;
+  for (const options::Node* node = at.parent; pattern == nullptr && node != nullptr;
+       node = node->parent) {
+    const options::Node* written = node->find("path_regex");
+    if (written == nullptr) continue;
+    Result<std::shared_ptr<const proxy::Regex>> compiled = proxy::Regex::compile(written->text);
+    if (!compiled.ok()) return true;  // reported where it stands
+    around = std::move(compiled.value());
+    pattern = around.get();
+  }
+  const std::string name = "\\" + std::to_string(text.highest_capture());
+  if (pattern == nullptr) {
+    problems.error(at, name + " is a capture of path_regex, which is not there",
+                   "\"\\\\\" is a backslash");
+    return false;
+  }
+  if (static_cast<size_t>(text.highest_capture()) <= pattern->groups()) return true;
+  problems.error(at, name + " is not there: the pattern has " + std::to_string(pattern->groups()) +
+                         (pattern->groups() == 1 ? " group" : " groups"));
+  return false;
+}
+
+}  // namespace
+
+std::string shown_name(const options::Node& at, std::string_view name) {
+  return at.text == name ? at.shown() : options::quote(name);
+}
+
+bool check_header_name(const options::Node& at, std::string_view name,
+                       options::Problems& problems) {
+  if (!http::is_token(name)) {
+    problems.error(at, shown_name(at, name) + " is not a header name");
+    return false;
+  }
+  if (is_managed(http::classify(name))) {
+    problems.error(at, shown_name(at, name) + " is managed by weir and cannot be configured");
+    return false;
+  }
+  return true;
+}
+
+bool read_header_value(const options::Node& value, options::Problems& problems,
+                       proxy::Template& out) {
+  std::string text;
+  if (!options::read_string(value, problems, text)) return false;
+  if (!http::is_field_value(text)) {
+    problems.invalid(value, "a header value", "it holds a control character");
+    return false;
+  }
+  return read_template(value, problems, out);
+}
+
+bool read_template(const options::Node& value, options::Problems& problems, proxy::Template& out,
+                   const proxy::Regex* pattern) {
+  std::string text;
+  if (!options::read_string(value, problems, text)) return false;
+  Result<proxy::Template> parsed = proxy::Template::parse(value.template_text());
+  if (!parsed.ok()) {
+    problems.error(value, parsed.error());
+    return false;
+  }
+  out = std::move(parsed.value());
+  return check_captures(value, out, pattern, problems);
+}
+
+}  // namespace weir::filters

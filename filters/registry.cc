@@ -1,0 +1,33 @@
+#include "filters/registry.h"
+
+#include <array>
+
+#include "filters/access.h"
+#include "filters/expires.h"
+#include "filters/headers.h"
+#include "filters/request_id.h"
+
+namespace weir::filters {
+
+namespace {
+
+constexpr std::array kRegistry = {
+    // First: whatever a later filter logs, refuses or puts into a header may name the request. Last
+    // on the response: there is one id on it, whatever the server or a header edit wrote.
+    Kind{"request_id", options::Kind::kMap, &request_id_standard, &request_id_read},
+    // Close to the server: it gets what the operator wrote even where another filter added the same
+    // field, and on the way back the edits see the answer before anything else does.
+    Kind{"headers", options::Kind::kMap, &headers_standard, &headers_read},
+    // Behind the headers, whose response edits are for refusals, too; before whatever costs more
+    // than looking up an address.
+    Kind{"deny", options::Kind::kList, &access_standard, &deny_read},
+    Kind{"allow", options::Kind::kList, &access_standard, &allow_read},
+    // Last, so first on the answer: a header edit of the same fields has the last word.
+    Kind{"expires", options::Kind::kScalar, &expires_standard, &expires_read},
+};
+
+}  // namespace
+
+std::span<const Kind> registry() { return kRegistry; }
+
+}  // namespace weir::filters

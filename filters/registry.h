@@ -1,0 +1,38 @@
+// Which filters there are, in which order they run, and how the config speaks about each. Adding
+// one is adding a row to the table in registry.cc; see README.md.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "base/options.h"
+#include "proxy/filter.h"
+
+namespace weir::filters {
+
+// What a level of the config (defaults, site, route) makes of one filter, outer levels included.
+// Immutable; levels that say nothing share their outer level's.
+class Settings {
+ public:
+  virtual ~Settings() = default;
+  // The filter for a route; null when the settings ask for nothing.
+  virtual std::unique_ptr<proxy::FilterFactory> make() const = 0;
+};
+using SettingsPtr = std::shared_ptr<const Settings>;  // null: off
+
+struct Kind {
+  std::string_view key;  // in the config
+  options::Kind shape;   // of its value, where that is not `off`; a list or map may be empty
+  // What holds where no level names the key.
+  SettingsPtr (*standard)();
+  // What `value` says, on top of the outer level's settings (null: off there). Reports what is
+  // wrong; the result is used only when nothing was. The word `off` never comes here.
+  SettingsPtr (*read)(const options::Node& value, const SettingsPtr& outer,
+                      options::Problems& problems);
+};
+
+// In running order: the first sees the request first and the response last.
+std::span<const Kind> registry();
+
+}  // namespace weir::filters

@@ -1,0 +1,94 @@
+#include "filters/request_id.h"
+
+#include <string>
+#include <utility>
+
+#include "filters/header_name.h"
+#include "proxy/exchange.h"
+
+namespace weir::filters {
+
+namespace {
+
+struct Options {
+  std::string header = "X-Request-Id";
+  bool trust = false;
+};
+
+class RequestId : public proxy::Filter {
+ public:
+  explicit RequestId(const Options& options) : options_(options) {}
+
+  proxy::Verdict on_request(proxy::FilterContext& context, http::RequestHead& head) override {
+    proxy::Exchange& exchange = context.exchange();
+    if (options_.trust) {
+      const http::Header* sent = head.headers.find(options_.header);
+      if (sent != nullptr && is_acceptable_request_id(sent->value)) {
+        exchange.set_request_id(sent->value);
+      }
+    }
+    head.headers.set(options_.header, exchange.request_id());
+    return proxy::Next{};
+  }
+
+  proxy::Verdict on_response(proxy::FilterContext& context, http::ResponseHead& head) override {
+    head.headers.set(options_.header, context.exchange().request_id());
+    return proxy::Next{};
+  }
+
+ private:
+  const Options& options_;  // the snapshot's, which the exchange pins
+};
+
+class Factory : public proxy::FilterFactory {
+ public:
+  explicit Factory(Options options) : options_(std::move(options)) {}
+  std::string_view name() const override { return "request_id"; }
+  proxy::Filter* create(Arena& arena) const override { return arena.make<RequestId>(options_); }
+
+ private:
+  const Options options_;
+};
+
+class RequestIdSettings : public Settings {
+ public:
+  explicit RequestIdSettings(Options options) : options_(std::move(options)) {}
+  std::unique_ptr<proxy::FilterFactory> make() const override {
+    return std::make_unique<Factory>(options_);
+  }
+
+ private:
+  const Options options_;
+};
+
+}  // namespace
+
+bool is_acceptable_request_id(std::string_view id) {
+  constexpr size_t kMax = 128;
+  if (id.empty() || id.size() > kMax) return false;
+  for (const char c : id) {
+    const bool fine = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                      c == '.' || c == '_' || c == '-';
+    if (!fine) return false;
+  }
+  return true;
+}
+
+SettingsPtr request_id_standard() { return std::make_shared<RequestIdSettings>(Options()); }
+
+// The nearest level wins whole: nothing is taken over from the outer one.
+SettingsPtr request_id_read(const options::Node& value, const SettingsPtr&,
+                            options::Problems& problems) {
+  Options options;
+  options::MapReader map(value, problems);
+  if (const options::Node* header = map.find("header")) {
+    if (options::read_string(*header, problems, options.header)) {
+      check_header_name(*header, options.header, problems);
+    }
+  }
+  map.boolean("trust", options.trust);
+  map.finish();
+  return std::make_shared<RequestIdSettings>(std::move(options));
+}
+
+}  // namespace weir::filters

@@ -1,0 +1,16 @@
+// JSON with members in the order in which they were written, as admin pages answer it.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace weir::admin {
+
+using Json = nlohmann::ordered_json;
+
+// One line. Bytes that are not UTF-8 (nothing checks a server's name for that) become U+FFFD.
+inline std::string to_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace weir::admin

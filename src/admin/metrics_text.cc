@@ -1,0 +1,255 @@
+#include "admin/metrics_text.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <ctime>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "admin/health.h"
+#include "admin/process_stats.h"
+#include "admin/totals.h"
+#include "net/clock.h"
+#include "version.h"
+
+namespace weir::admin {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using proxy::Histogram;
+using proxy::Metrics;
+using proxy::StatusSource;
+
+using Labels = std::vector<ClientMetric::Label>;
+using Families = std::vector<MetricFamily>;
+
+MetricFamily& add_family(Families& families, const char* name, const char* help, MetricType type) {
+  MetricFamily& family = families.emplace_back();
+  family.name = name;
+  family.help = help;
+  family.type = type;
+  return family;
+}
+
+void add_value(MetricFamily& family, Labels labels, double value) {
+  ClientMetric& metric = family.metric.emplace_back();
+  metric.label = std::move(labels);
+  if (family.type == MetricType::Counter)
+    metric.counter.value = value;
+  else
+    metric.gauge.value = value;
+}
+
+void add_value(MetricFamily& family, Labels labels, uint64_t value) {
+  add_value(family, std::move(labels), static_cast<double>(value));
+}
+
+template <typename Number>
+void add_single(Families& families, const char* name, const char* help, MetricType type,
+                Number value) {
+  add_value(add_family(families, name, help, type), {}, value);
+}
+
+void add_histogram(MetricFamily& family, Labels labels, const HistogramTotal& total) {
+  ClientMetric& metric = family.metric.emplace_back();
+  metric.label = std::move(labels);
+  uint64_t cumulative = 0;
+  for (size_t i = 0; i < Histogram::kBoundsUs.size(); ++i) {
+    cumulative += total.buckets[i];
+    metric.histogram.bucket.push_back({cumulative, Histogram::bound_seconds(i)});
+  }
+  // From the buckets, not a number of its own: then +Inf always equals the count.
+  metric.histogram.sample_count = cumulative + total.buckets.back();
+  metric.histogram.sample_sum = static_cast<double>(total.sum_us) / 1e6;
+}
+
+void add_requests(Families& families, const Workers& workers) {
+  const std::vector<std::string> routes = proxy::labels().names();
+  MetricFamily& requests =
+      add_family(families, "http_requests_total", "Requests answered.", MetricType::Counter);
+  for (const auto& [packed, value] : total(workers, &Metrics::requests)) {
+    const Metrics::Key key = Metrics::unpack(packed);
+    if (key.id >= routes.size()) continue;
+    add_value(requests,
+              {{"method", std::string(http::method_name(key.method))},
+               {"route", routes[key.id]},
+               {"status", std::to_string(key.status)}},
+              value);
+  }
+  MetricFamily& durations = add_family(
+      families, "http_request_duration_seconds",
+      "From the first byte of a request to the last of its answer.", MetricType::Histogram);
+  for (const auto& [id, histogram] : total(workers, &Metrics::request_duration)) {
+    if (id < routes.size()) add_histogram(durations, {{"route", routes[id]}}, histogram);
+  }
+  add_single(families, "active_connections", "Client connections that are open.", MetricType::Gauge,
+             total(workers, &Metrics::active_connections));
+  add_single(families, "requests_in_flight", "Requests whose answer is not over.",
+             MetricType::Gauge, total(workers, &Metrics::requests_in_flight));
+}
+
+void add_upstream_traffic(Families& families, StatusSource& source, const Workers& workers) {
+  std::map<uint32_t, std::shared_ptr<upstream::EndpointState>> endpoints;
+  for (auto& endpoint : source.endpoints()) endpoints.emplace(endpoint->index, endpoint);
+
+  MetricFamily& requests = add_family(families, "weir_upstream_requests_total",
+                                      "Answers of servers, by status.", MetricType::Counter);
+  for (const auto& [packed, value] : total(workers, &Metrics::upstream_requests)) {
+    const Metrics::Key key = Metrics::unpack(packed);
+    const auto endpoint = endpoints.find(key.id);
+    if (endpoint == endpoints.end()) continue;  // its server left the config
+    add_value(requests,
+              {{"upstream", endpoint->second->upstream},
+               {"server", endpoint->second->server},
+               {"status", std::to_string(key.status)}},
+              value);
+  }
+
+  std::map<std::string, uint64_t> active;
+  std::map<std::string, uint64_t> idle;
+  for (const auto& [index, endpoint] : endpoints) {
+    active[endpoint->upstream] += endpoint->in_flight.load(std::memory_order_relaxed);
+  }
+  for (const auto& [key, count] : total(workers, &Metrics::upstream_connections_idle)) {
+    const auto endpoint = endpoints.find(static_cast<uint32_t>(key - 1));
+    if (endpoint != endpoints.end()) idle[endpoint->second->upstream] += count;
+  }
+  MetricFamily& connections = add_family(families, "weir_upstream_connections",
+                                         "Connections to servers, by state.", MetricType::Gauge);
+  for (const auto& [name, count] : active) {
+    add_value(connections, {{"upstream", name}, {"state", "active"}}, count);
+    add_value(connections, {{"upstream", name}, {"state", "idle"}}, idle[name]);
+  }
+}
+
+void add_clusters(Families& families, const proxy::Snapshot& snapshot, const Workers& workers) {
+  MetricFamily& durations =
+      add_family(families, "weir_upstream_duration_seconds",
+                 "From choosing a server to the last byte of its answer.", MetricType::Histogram);
+  const auto histograms = total(workers, &Metrics::upstream_duration);
+  for (const auto& cluster : snapshot.clusters) {
+    const auto found = histograms.find(cluster->index);
+    if (found == histograms.end()) continue;
+    add_histogram(durations, {{"upstream", cluster->name}}, found->second);
+  }
+  MetricFamily& up = add_family(families, "weir_upstream_server_up",
+                                "1: the server gets requests; 0: it is down.", MetricType::Gauge);
+  const uint64_t now_ms = net::monotonic_ms();
+  for (const auto& cluster : snapshot.clusters) {
+    std::map<std::string, bool> servers;  // one listed twice is one series: two break the scrape
+    for (const ServerHealth& entry : cluster_health(*cluster, now_ms).servers) {
+      servers[entry.server->address] |= entry.up;
+    }
+    for (const auto& [address, is_up] : servers) {
+      add_value(up, {{"upstream", cluster->name}, {"server", address}}, is_up ? 1.0 : 0.0);
+    }
+  }
+}
+
+void add_handshakes(Families& families, const Workers& workers) {
+  MetricFamily& family = add_family(families, "weir_tls_handshakes_total",
+                                    "TLS handshakes with clients, by result.", MetricType::Counter);
+  add_value(family, {{"result", "full"}}, total(workers, &Metrics::tls_full));
+  add_value(family, {{"result", "resumed"}}, total(workers, &Metrics::tls_resumed));
+  add_value(family, {{"result", "failed"}}, total(workers, &Metrics::tls_failed));
+}
+
+// Two certificates of one name, of different keys, are one series: the first to end counts.
+void add_certificates(Families& families, const proxy::Snapshot& snapshot) {
+  std::map<std::string, int64_t> ends_s;
+  for (const auto& certificate : snapshot.certificates) {
+    const auto [known, fresh] = ends_s.emplace(certificate->label(), certificate->not_after_s());
+    if (!fresh) known->second = std::min(known->second, certificate->not_after_s());
+  }
+  MetricFamily& family =
+      add_family(families, "weir_certificate_expiry_seconds",
+                 "Until a certificate ends; negative once it has.", MetricType::Gauge);
+  const auto now_s = static_cast<int64_t>(std::time(nullptr));
+  for (const auto& [name, end_s] : ends_s) {
+    add_value(family, {{"name", name}}, static_cast<double>(end_s - now_s));
+  }
+}
+
+void add_rare(Families& families) {
+  static constexpr std::pair<const char*, const char*> kFamilies[] = {
+      {"weir_upstream_failures_total", "Tries at a server that failed, by reason."},
+      {"weir_upstream_refused_total", "Requests that no server had room for, by reason."},
+      {"weir_upstream_retries_total", "Requests that were tried again, by reason."},
+      {"weir_connections_refused_total", "Client connections closed at once, by reason."},
+      {"weir_protocol_errors_total", "Messages that break their protocol, by reason."},
+  };
+  const proxy::RareCounters::Values values = proxy::rare_counters().values();
+  for (const auto& [name, help] : kFamilies) {
+    MetricFamily& family = add_family(families, name, help, MetricType::Counter);
+    for (auto at = values.lower_bound({name, {}}); at != values.end() && at->first.first == name;
+         ++at) {
+      Labels labels;
+      for (const auto& [label, value] : at->first.second) labels.push_back({label, value});
+      add_value(family, std::move(labels), at->second);
+    }
+  }
+}
+
+void add_daemon(Families& families, StatusSource& source, const Workers& workers) {
+  const proxy::ReloadStats reloads = source.reloads();
+  MetricFamily& loads = add_family(families, "weir_config_reloads_total",
+                                   "Configurations loaded, by result.", MetricType::Counter);
+  add_value(loads, {{"result", "ok"}}, reloads.succeeded);
+  add_value(loads, {{"result", "failed"}}, reloads.failed);
+  add_single(families, "weir_config_last_reload_timestamp_seconds",
+             "When the running configuration was loaded.", MetricType::Gauge, reloads.last_unix_s);
+  add_single(families, "weir_access_log_dropped_total", "Access log lines that were not written.",
+             MetricType::Counter,
+             total(workers, &Metrics::access_log_dropped) + source.log_dropped_lines());
+  MetricFamily& lag =
+      add_family(families, "weir_worker_loop_lag_seconds",
+                 "Longest turn of a worker's loop since the last scrape.", MetricType::Gauge);
+  for (size_t i = 0; i < workers.size(); ++i) {
+    // A turn that ends between the two calls may go unseen: better than a lock in every turn.
+    const uint64_t lag_us = workers[i]->loop_lag_us.exchange(0, std::memory_order_relaxed);
+    add_value(lag, {{"worker", std::to_string(i)}}, static_cast<double>(lag_us) / 1e6);
+  }
+  add_value(add_family(families, "weir_build_info", "Always 1.", MetricType::Gauge),
+            {{"version", kVersion}, {"commit", kCommit}}, 1.0);
+}
+
+void add_process(Families& families) {
+  const ProcessStats stats = read_process_stats();
+  add_single(families, "process_resident_memory_bytes", "Resident memory.", MetricType::Gauge,
+             stats.resident_bytes);
+  add_single(families, "process_open_fds", "Open file descriptors.", MetricType::Gauge,
+             stats.open_fds);
+  add_single(families, "process_start_time_seconds", "Start, in seconds since 1970.",
+             MetricType::Gauge, stats.start_unix_seconds);
+  add_single(families, "process_cpu_seconds_total", "CPU time, user and system.",
+             MetricType::Counter, stats.cpu_seconds);
+}
+
+}  // namespace
+
+std::string metrics_text(StatusSource& source) {
+  const Workers workers = source.worker_metrics();
+  Families families;
+  add_requests(families, workers);
+  add_upstream_traffic(families, source, workers);
+  if (const auto snapshot = source.snapshot()) {
+    add_clusters(families, *snapshot, workers);
+    add_certificates(families, *snapshot);
+  }
+  add_handshakes(families, workers);
+  add_rare(families);
+  add_daemon(families, source, workers);
+  add_process(families);
+  std::ostringstream out;
+  prometheus::TextSerializer().Serialize(out, families);
+  return std::move(out).str();
+}
+
+}  // namespace weir::admin

@@ -1,0 +1,67 @@
+#include "admin_commands.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "admin/report.h"
+
+namespace weir {
+
+namespace {
+
+constexpr uint64_t kStatusMs = 10'000;
+constexpr uint64_t kReloadMs = 75'000;  // longer than the daemon itself lets a reload wait
+
+int fail(const std::string& why) {
+  std::fprintf(stderr, "weir: %s\n", why.c_str());
+  return 1;
+}
+
+std::string refusal_text(const admin::Target& target, const admin::Answer& answer) {
+  if (answer.status == 401) {
+    return target.address + (target.token.empty() ? " wants a token: --token or WEIR_ADMIN_TOKEN"
+                                                  : " does not take this token");
+  }
+  return target.address + " answered " + std::to_string(answer.status);
+}
+
+// The body of a page, or a sentence for the user.
+Result<std::string> get(const admin::Target& target, const char* path, bool any_health) {
+  Result<admin::Answer> answer = admin::ask(target, "GET", path, kStatusMs);
+  if (!answer.ok()) return Result<std::string>::failure(answer.error());
+  const int status = answer.value().status;
+  if (status == 200 || (any_health && status == 503)) return std::move(answer.value().body);
+  return Result<std::string>::failure(refusal_text(target, answer.value()));
+}
+
+}  // namespace
+
+int print_status(const admin::Target& target) {
+  Result<std::string> status = get(target, "/status", false);
+  if (!status.ok()) return fail(status.error());
+  Result<std::string> health = get(target, "/health", true);
+  if (!health.ok()) return fail(health.error());
+  Result<std::string> report = admin::status_report(status.value(), health.value());
+  if (!report.ok()) return fail(target.address + ": " + report.error());
+  std::fputs(report.value().c_str(), stdout);
+  return 0;
+}
+
+int reload_and_print(const admin::Target& target) {
+  Result<admin::Answer> answer = admin::ask(target, "POST", "/reload", kReloadMs);
+  if (!answer.ok()) return fail(answer.error());
+  switch (answer.value().status) {
+    case 200:
+    case 202:
+    case 409:
+    case 422: break;
+    default: return fail(refusal_text(target, answer.value()));
+  }
+  Result<admin::ReloadReport> report = admin::reload_report(answer.value().body);
+  if (!report.ok()) return fail(target.address + ": " + report.error());
+  std::fputs(report.value().text.c_str(), report.value().ok ? stdout : stderr);
+  return report.value().ok ? 0 : 1;
+}
+
+}  // namespace weir

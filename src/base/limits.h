@@ -1,0 +1,116 @@
+// Every cap that no configuration moves: its reason, and what happens when it is reached. What may
+// wait in memory for a slow peer is configured: proxy::MemoryConfig.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace weir::limits {
+
+// Head of an upstream's answer. Reached: 502.
+inline constexpr uint32_t kUpstreamHeadBytes = 64 * 1024;
+inline constexpr uint32_t kUpstreamHeaders = 256;
+
+// A PROXY header that a balancer puts in front of a connection, its TLVs included. Reached: closed.
+inline constexpr size_t kProxyHeaderBytes = 4096;
+
+// Interim (1xx) answers before a final one. Reached: 502.
+inline constexpr uint32_t kInformationalMax = 16;
+
+// What is still read of a client after an answer that closes the connection, so that the answer is
+// not lost to a reset. Reached, or after kLingerMs: closed.
+inline constexpr size_t kLingerBytes = 64 * 1024;
+inline constexpr uint64_t kLingerMs = 2000;
+
+// Request body that is read and thrown away to keep a connection whose answer is complete. More
+// than this is left: the connection closes instead.
+inline constexpr uint64_t kBodyDebtBytes = 64 * 1024;
+
+// Idle time that a connection gets even when it has reached its age: a client that is about to send
+// its next request hears of the end with the answer, instead of losing the request.
+inline constexpr uint64_t kAgedConnectionIdleMs = 1000;
+
+// Exchanges of one worker. Reached: 503 before anything is allocated.
+inline constexpr size_t kExchangesMax = 1 << 20;
+
+// Silence in a tunnel of which one side has ended. Reached: closed.
+inline constexpr uint64_t kHalfClosedTunnelMs = 5000;
+
+// How long a client that has connected may think before its first request when the listener or the
+// worker is leaving. Reached: closed.
+inline constexpr uint64_t kLastRequestMs = 1000;
+// Addresses of one host name that are used. Reached: the rest is left out.
+inline constexpr size_t kAddressesPerName = 64;
+
+// Questions to name servers that are under way at once. Reached: the next ones wait.
+inline constexpr size_t kLookUpsAtOnce = 64;
+
+// How long a load waits for the first answers, for all names together. Reached: names without one
+// are servers that are down until it comes.
+inline constexpr uint64_t kFirstLookUpMs = 2000;
+
+// Addresses of one server that one try dials, one after the other. Reached: the try has failed.
+inline constexpr uint32_t kDialsMax = 4;
+
+// Streams of one HTTP/2 connection to a server, whatever more it allows; until it has said what it
+// allows, as many wait for it as RFC 9113 6.5.2 recommends. Reached: another connection is dialled.
+inline constexpr uint32_t kH2StreamsMax = 1000;
+inline constexpr uint32_t kH2StreamsExpected = 100;
+
+// Of a request's body, what waits for the window of an HTTP/2 server. Reached: the client is read
+// no further.
+inline constexpr size_t kH2QueueBytes = 64 * 1024;
+
+// A server that is silent for so long while requests are open at it gets a PING, and has so long to
+// say anything. Reached: the connection is dead. Silent all the same, it gets the next PING much
+// later: gRPC servers take more than one in five minutes for an attack, unless they answer between.
+inline constexpr uint64_t kH2PingAfterMs = 5'000;
+inline constexpr uint64_t kH2PongMs = 10'000;
+inline constexpr uint64_t kH2PingAgainMs = 310'000;
+
+// A connection to a server that is silent for so long is probed, so often and that many times.
+inline constexpr uint32_t kTcpKeepaliveIdleS = 60;
+inline constexpr uint32_t kTcpKeepaliveIntervalS = 10;
+inline constexpr uint32_t kTcpKeepaliveProbes = 3;
+
+// Slots of a consistent-hash table that are looked at for a server that may take a request.
+// Reached: the least loaded one takes it.
+inline constexpr uint32_t kHashProbes = 256;
+
+// Tries of one request: the first and one retry.
+inline constexpr uint32_t kAttemptsMax = 2;
+// With those that a server gave back unread (HTTP/2: GOAWAY, REFUSED_STREAM).
+inline constexpr uint32_t kAttemptsUnreadMax = 4;
+
+// How long response filters may hold up the 504 of a request whose time is over. Reached: it is
+// cut.
+inline constexpr uint64_t kLateAnswerMs = 1000;
+
+// A pattern of the configuration as it is written, and its program's steps once repetitions are
+// written out. Reached: an error of the configuration.
+inline constexpr size_t kRegexBytes = 1024;
+inline constexpr size_t kRegexSteps = 5000;
+
+// What one pattern may keep of what it learned from paths, and each member more of a set of them.
+// Reached: it is forgotten, or the pattern is matched a slower way, still in linear time.
+inline constexpr size_t kRegexMemoryBytes = 1 << 20;
+inline constexpr size_t kRegexSetMemberBytes = 32 * 1024;
+
+// Groups of a pattern that text may name: \1 to \9.
+inline constexpr size_t kCapturesMax = 9;
+
+// Time that the handshakes of new TLS clients may take of one iteration of a worker's loop.
+// Reached: the next ones wait for the next iteration.
+inline constexpr uint64_t kHandshakesUs = 2000;
+
+// What is read of a client whose handshake waits for its turn. Reached: it is not read until then.
+inline constexpr size_t kHandshakeHeldBytes = 16 * 1024;
+
+// Records of TLS's own (alerts, key updates) that wait for a peer that does not read. Reached: the
+// connection ends.
+inline constexpr size_t kTlsPendingBytes = 64 * 1024;
+
+// How long a begun access log block waits for more lines.
+inline constexpr uint64_t kLogTickMs = 200;
+
+}  // namespace weir::limits

@@ -1,0 +1,56 @@
+// Small text helpers that every folder needs. Never allocate unless they return std::string.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace weir {
+
+bool iequals(std::string_view a, std::string_view b);    // ASCII, without regard to case
+std::string_view trim_ows(std::string_view text);        // spaces and tabs at both ends
+bool parse_u64(std::string_view digits, uint64_t& out);  // decimal digits only, no overflow
+size_t format_u64(uint64_t value, char* out);            // at most 20 bytes; returns length
+// The closest of `candidates` to `word` within an edit distance of 1/3 of its length, or empty.
+template <typename Range>
+std::string closest(std::string_view word, const Range& candidates);
+size_t edit_distance(std::string_view a, std::string_view b);
+
+// For maps by std::string that are asked by view, without making a string.
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+
+inline char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
+// Calls visit(item) for each comma-separated, trimmed, non-empty item (RFC 9110 5.6.1).
+template <typename Visit>
+void for_each_list_item(std::string_view list, Visit visit) {
+  while (!list.empty()) {
+    const size_t comma = list.find(',');
+    const std::string_view item = trim_ows(list.substr(0, comma));
+    if (!item.empty()) visit(item);
+    if (comma == std::string_view::npos) return;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+template <typename Range>
+std::string closest(std::string_view word, const Range& candidates) {
+  size_t best = word.size() / 3 + 1;
+  std::string found;
+  for (const auto& candidate : candidates) {
+    const size_t distance = edit_distance(word, candidate);
+    if (distance <= best && distance < candidate.size()) {
+      if (distance == best && !found.empty()) continue;
+      best = distance;
+      found = candidate;
+    }
+  }
+  return found;
+}
+
+}  // namespace weir

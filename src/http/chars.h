@@ -1,0 +1,128 @@
+// Byte classes of RFC 9110 and RFC 3986, and the search for bytes that end or break a line. What is
+// here is the inner loop of every head: tables and 16 bytes at a time, no branches per byte.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace weir::http {
+
+inline constexpr uint8_t kTokenByte = 1;       // tchar, RFC 9110 5.6.2
+inline constexpr uint8_t kTargetByte = 2;      // visible ASCII without "#"
+inline constexpr uint8_t kRegNameByte = 4;     // unreserved and sub-delims, without ","
+inline constexpr uint8_t kUnreservedByte = 8;  // RFC 3986 2.3
+inline constexpr uint8_t kHexByte = 16;
+inline constexpr uint8_t kControlByte = 32;  // below 0x20, and DEL
+
+namespace detail {
+
+constexpr std::array<uint8_t, 256> make_byte_classes() {
+  std::array<uint8_t, 256> classes{};
+  const auto mark = [&classes](std::string_view bytes, uint8_t bits) {
+    for (const char c : bytes) classes[static_cast<uint8_t>(c)] |= bits;
+  };
+  for (size_t c = 0; c < 256; ++c) {
+    if (c < 0x20 || c == 0x7f) classes[c] |= kControlByte;
+    if (c > 0x20 && c < 0x7f && c != '#') classes[c] |= kTargetByte;
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (letter || (c >= '0' && c <= '9')) {
+      classes[c] |= kTokenByte | kRegNameByte | kUnreservedByte;
+    }
+  }
+  mark("!#$%&'*+-.^_`|~", kTokenByte);
+  mark("-._~", kUnreservedByte | kRegNameByte);
+  mark("!$&'()*+;=", kRegNameByte);  // a comma would join two hosts into a list
+  mark("0123456789abcdefABCDEF", kHexByte);
+  return classes;
+}
+
+}  // namespace detail
+
+inline constexpr std::array<uint8_t, 256> kByteClasses = detail::make_byte_classes();
+
+inline bool is_byte(char c, uint8_t classes) {
+  return (kByteClasses[static_cast<uint8_t>(c)] & classes) != 0;
+}
+
+// True when every byte of `text` is of one of `classes`; true for empty text.
+inline bool all_bytes(std::string_view text, uint8_t classes) {
+  for (const char c : text) {
+    if (!is_byte(c, classes)) return false;
+  }
+  return true;
+}
+
+// The value of a hex digit (REQUIRES kHexByte).
+inline unsigned hex_value(char c) {
+  return c <= '9' ? static_cast<unsigned>(c - '0') : static_cast<unsigned>((c | 0x20) - 'a' + 10);
+}
+
+// The index of the first control byte (tab included) at or after `at`; text.size() if there is
+// none.
+inline size_t find_control(std::string_view text, size_t at) {
+#if defined(__SSE2__)
+  const __m128i low = _mm_set1_epi8(0x1f);
+  const __m128i del = _mm_set1_epi8(0x7f);
+  for (; at + 16 <= text.size(); at += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
+    const __m128i controls =
+        _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, low), bytes), _mm_cmpeq_epi8(bytes, del));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(controls));
+    if (mask != 0) return at + static_cast<size_t>(std::countr_zero(mask));
+  }
+#endif
+  while (at < text.size() && !is_byte(text[at], kControlByte)) ++at;
+  return at;
+}
+
+// True when `text` is all kTargetByte: find it out 16 bytes at a time.
+inline bool all_target_bytes(std::string_view text) {
+  size_t at = 0;
+#if defined(__SSE2__)
+  for (; at + 16 <= text.size(); at += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
+    // As signed bytes, those above 0x7f are negative.
+    const __m128i visible = _mm_cmpgt_epi8(bytes, _mm_set1_epi8(0x20));
+    const __m128i refused = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('#')),
+                                         _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+    if (_mm_movemask_epi8(_mm_andnot_si128(refused, visible)) != 0xffff) return false;
+  }
+#endif
+  return all_bytes(text.substr(at), kTargetByte);
+}
+
+// How many control bytes except tab `text` holds: two per line of a clean head.
+inline size_t count_line_bytes(std::string_view text) {
+  size_t at = 0;
+  size_t count = 0;
+#if defined(__SSE2__)
+  const __m128i low = _mm_set1_epi8(0x1f);
+  const __m128i del = _mm_set1_epi8(0x7f);
+  const __m128i tab = _mm_set1_epi8('\t');
+  const __m128i zero = _mm_setzero_si128();
+  const __m128i one = _mm_set1_epi8(1);
+  __m128i sums = zero;
+  for (; at + 16 <= text.size(); at += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
+    const __m128i controls =
+        _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, low), bytes), _mm_cmpeq_epi8(bytes, del));
+    const __m128i counted = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), controls);
+    sums = _mm_add_epi64(sums, _mm_sad_epu8(_mm_and_si128(counted, one), zero));
+  }
+  count = static_cast<size_t>(_mm_cvtsi128_si64(sums)) +
+          static_cast<size_t>(_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums)));
+#endif
+  for (; at < text.size(); ++at) {
+    count += is_byte(text[at], kControlByte) && text[at] != '\t' ? 1 : 0;
+  }
+  return count;
+}
+
+}  // namespace weir::http

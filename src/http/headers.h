@@ -1,0 +1,126 @@
+// Header fields of one message: names and values are views into the message's arena, in the order
+// in which they came. Thread-confined; dies with the arena.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/arena.h"
+
+namespace weir::http {
+
+// Fields that weir itself reads or writes. Everything else is kOther and told apart by name.
+enum class HeaderId : uint8_t {
+  kOther,
+  // Hop-by-hop (RFC 9110 7.6.1): never forwarded as they came.
+  kConnection,
+  kKeepAlive,
+  kProxyConnection,
+  kTe,
+  kTrailer,
+  kTransferEncoding,
+  kUpgrade,
+  kHttp2Settings,
+  kProxyAuthenticate,
+  kProxyAuthorization,
+  kProxy,
+  // Framing and routing.
+  kContentLength,
+  kHost,
+  kExpect,
+  kMaxForwards,
+  // What weir adds.
+  kDate,
+  kVia,
+  kServer,
+  kForwarded,
+  kXForwardedFor,
+  kXForwardedProto,
+  kXForwardedHost,
+  kXForwardedPort,
+  kXRealIp,
+  // What weir reads.
+  kUserAgent,
+  kReferer,
+  kAccept,
+  kAuthorization,
+  kCookie,
+  kLocation,
+  kContentType,
+  kTraceparent,
+};
+
+// One bit per id, for sets of them.
+constexpr uint64_t bit(HeaderId id) { return uint64_t{1} << static_cast<unsigned>(id); }
+
+// Fields that always end at this hop (RFC 9110 7.6.1, and "Proxy": httpoxy).
+inline constexpr uint64_t kHopByHopMask =
+    bit(HeaderId::kConnection) | bit(HeaderId::kKeepAlive) | bit(HeaderId::kProxyConnection) |
+    bit(HeaderId::kTe) | bit(HeaderId::kTrailer) | bit(HeaderId::kTransferEncoding) |
+    bit(HeaderId::kUpgrade) | bit(HeaderId::kHttp2Settings) | bit(HeaderId::kProxyAuthenticate) |
+    bit(HeaderId::kProxyAuthorization) | bit(HeaderId::kProxy);
+
+// By length and first byte, then compared without regard to case. Never allocates.
+HeaderId classify(std::string_view name);
+
+// The trace id of a valid W3C traceparent value, or empty.
+std::string_view trace_id_of(std::string_view traceparent);
+
+struct Header {
+  std::string_view name;
+  std::string_view value;  // without surrounding whitespace
+  HeaderId id = HeaderId::kOther;
+};
+
+// An arena-backed vector. Copying is explicit (copy_from) and copies the table, not the text.
+class HeaderList {
+ public:
+  explicit HeaderList(Arena& arena) : arena_(&arena) {}
+  HeaderList(const HeaderList&) = delete;
+  HeaderList& operator=(const HeaderList&) = delete;
+
+  Arena& arena() const { return *arena_; }
+  size_t size() const { return size_; }
+  const Header* begin() const { return entries_; }
+  const Header* end() const { return entries_ + size_; }
+
+  // The text must outlive the list: copy it to the arena first where it does not.
+  void add(std::string_view name, std::string_view value) { add(name, value, classify(name)); }
+  void add(const Header& header) { add(header.name, header.value, header.id); }
+  void add(std::string_view name, std::string_view value, HeaderId id) {
+    if (size_ == capacity_) grow();
+    Header& entry = entries_[size_++];  // member by member: each fits a register
+    entry.name = name;
+    entry.value = value;
+    entry.id = id;
+  }
+  // The first field of that name; null when there is none.
+  const Header* find(HeaderId id) const;
+  const Header* find(std::string_view name) const;
+  // Removes every field of that name, then adds one.
+  void set(std::string_view name, std::string_view value);
+  void remove(std::string_view name);
+  void remove(HeaderId id);
+  // Removes what `drop(header)` is true for and keeps the order of the rest.
+  template <typename Drop>
+  void remove_if(Drop drop) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < size_; ++i) {
+      if (!drop(static_cast<const Header&>(entries_[i]))) entries_[kept++] = entries_[i];
+    }
+    size_ = kept;
+  }
+  void clear() { size_ = 0; }
+  void copy_from(const HeaderList& other);
+
+ private:
+  void grow();
+
+  Arena* arena_;
+  Header* entries_ = nullptr;
+  uint32_t size_ = 0;
+  uint32_t capacity_ = 0;
+};
+
+}  // namespace weir::http

@@ -1,0 +1,254 @@
+// Tries at servers: choosing one, getting a connection, sending the head, and what a failure means.
+#include "base/limits.h"
+#include "base/strings.h"
+#include "http/h1_writer.h"
+#include "net/worker.h"
+#include "proxy/exchange.h"
+#include "proxy/proxy_worker.h"
+#include "upstream/hash_key.h"
+#include "upstream/health.h"
+
+namespace weir::proxy {
+
+namespace {
+
+// What weir writes itself; a client's own values never go on (HD-17 to HD-20).
+constexpr uint64_t kReplaced =
+    http::bit(http::HeaderId::kXForwardedFor) | http::bit(http::HeaderId::kXForwardedProto) |
+    http::bit(http::HeaderId::kXForwardedHost) | http::bit(http::HeaderId::kXRealIp) |
+    http::bit(http::HeaderId::kForwarded);
+
+}  // namespace
+
+Step Exchange::pick_endpoint() {
+  const upstream::Cluster& cluster = *route_->cluster;
+  std::optional<uint64_t> hash;
+  if (cluster.balance == upstream::Balance::kHash) {
+    hash = upstream::hash_of_request(cluster.hash_key, request_, identity_.client, path_);
+  }
+  const upstream::Pick pick =
+      worker_.balancer().pick(cluster, worker_.net().now_ms(), failed_server_, hash);
+  if (pick.server == nullptr) return refuse_without_server(pick.full);
+  server_ = pick.server;
+  in_flight_ = server_->state.get();
+  last_server_ = in_flight_;
+  judged_ = false;
+  ++attempts_;
+  attempt_started_us_ = worker_.net().now_us();
+  return Step::kConnect;
+}
+
+Step Exchange::refuse_without_server(bool full) {
+  server_ = nullptr;
+  if (!full) {
+    return reply_error(503, {Source::kUpstream, ErrorKind::kNoServer, Retry::kNever, "no server"});
+  }
+  rare_counters().add("weir_upstream_refused_total",
+                      {{"upstream", route_->cluster->name}, {"reason", "max_connections"}});
+  return reply_error(
+      503, {Source::kUpstream, ErrorKind::kOverload, Retry::kNever, "all servers are full"});
+}
+
+Step Exchange::lease_connection() {
+  const upstream::Cluster& cluster = *route_->cluster;
+  conn_ = &worker_.pools().of(*server_).lease(cluster, *server_, *this);
+  return conn_->ready() ? Step::kSend : Step::kWait;
+}
+
+// The client is who everything else takes for it; where that is not who connected, nobody knows its
+// port.
+void Exchange::write_preface(Buffer& out) {
+  const http::ProxyVersion version = route_->cluster->transport->proxy_protocol;
+  if (version == http::ProxyVersion::kNone) return;
+  http::ConnectionEnds ends = client_.ends();
+  if (ends.source != identity_.client) {
+    ends.source = identity_.client;
+    ends.source_port = 0;
+  }
+  char header[http::kProxyHeaderOutBytes];
+  out.append({header, http::format_proxy_header(version, ends, header)});
+}
+
+void Exchange::on_conn_ready(upstream::ServerSide& side) {
+  conn_ = &side;
+  step_ = Step::kSend;
+  advance();
+}
+
+Step Exchange::send_head() {
+  if (!request_.upgrade.empty() && !conn_->takes_upgrade()) {
+    return reply_error(502, {Source::kUpstream, ErrorKind::kRefused, Retry::kNever,
+                             "the server takes no WebSockets over HTTP/2"});
+  }
+  if (request_.expect_continue && !continue_sent_ && bytes_in_ == 0 && !request_done_) {
+    // weir takes the body whatever the server thinks of it: no need to ask the server first.
+    continue_sent_ = true;
+    http::ResponseHead go_on(arena_);
+    go_on.status = 100;
+    client_.send_informational(go_on);
+  }
+  write_upstream_head();
+  head_sent_ = true;
+  pump_request();
+  return Step::kAwait;
+}
+
+void Exchange::write_upstream_head() {
+  http::RequestHead* head = &request_;
+  if (attempt_edits_ || !rewritten_.target.empty()) {  // edits are of a copy of this try's own
+    head = arena_.make<http::RequestHead>(arena_);
+    head->copy_from(request_);
+    if (!rewritten_.target.empty()) {
+      head->target = rewritten_.target;
+      head->path = rewritten_.path;
+      head->query = rewritten_.query;
+    }
+    FilterContext context(*this);
+    for (uint32_t i = 0; i < filters_seen_; ++i) filters_[i]->on_attempt(context, *server_, *head);
+  }
+  const std::string_view proto = scheme();
+  char peer_text[46];
+  const std::string_view peer = arena_.copy({peer_text, client_.peer().format(peer_text)});
+  std::string_view forwarded_for = peer;
+  if (!identity_.forwarded_for.empty()) {
+    forwarded_for = arena_.concat({identity_.forwarded_for, ", ", peer});
+  }
+  http::ExtraField extras[8];
+  size_t count = 0;
+  extras[count++] = {"X-Forwarded-For", forwarded_for};
+  extras[count++] = {"X-Forwarded-Proto", proto};
+  const std::string_view host =
+      identity_.forwarded_host.empty() ? request_.authority : identity_.forwarded_host;
+  if (!host.empty()) extras[count++] = {"X-Forwarded-Host", host};
+  extras[count++] = {"X-Real-IP", client_ip()};
+  if (identity_.peer_trusted && request_.headers.find(http::HeaderId::kForwarded) != nullptr) {
+    extras[count++] = {"Forwarded", forwarded_element(peer, proto)};
+  }
+  extras[count++] = {"Via", http::via_of(request_.version)};
+  uint64_t skip = kReplaced;
+  if (!identity_.peer_trusted) skip |= http::bit(http::HeaderId::kXForwardedPort);
+  if (const http::Header* hops = request_.headers.find(http::HeaderId::kMaxForwards);
+      hops != nullptr && request_.method == http::Method::kOptions) {
+    uint64_t left = 0;
+    if (parse_u64(hops->value, left) && left > 0) {
+      char digits[20];
+      extras[count++] = {"Max-Forwards", arena_.copy({digits, format_u64(left - 1, digits)})};
+      skip |= http::bit(http::HeaderId::kMaxForwards);
+    }
+  }
+  conn_->send_head({*head, skip, extras, count});
+}
+
+// RFC 7239: what trusted proxies wrote, and our own element behind it.
+std::string_view Exchange::forwarded_element(std::string_view peer, std::string_view proto) {
+  std::string_view before;
+  for (const http::Header& header : request_.headers) {
+    if (header.id != http::HeaderId::kForwarded || header.value.empty()) continue;
+    before = before.empty() ? header.value : arena_.concat({before, ", ", header.value});
+  }
+  const bool v6 = !client_.peer().v4;
+  return arena_.concat({before, before.empty() ? "" : ", ", v6 ? "for=\"[" : "for=", peer,
+                        v6 ? "]\"" : "", ";proto=", proto});
+}
+
+http::ResponseHead& Exchange::next_response_head() {
+  response_ = arena_.make<http::ResponseHead>(arena_);
+  return *response_;
+}
+
+void Exchange::on_informational() {
+  if (++informational_ > limits::kInformationalMax) {
+    const Error error = {Source::kUpstream, ErrorKind::kMalformed, Retry::kNever,
+                         "too many interim answers"};
+    note_attempt_failure(error);
+    fail(error);
+    return;
+  }
+  // The server's own 100 was asked for by nobody: weir answered the client's Expect itself.
+  const bool pass = response_->status != 100 && request_.version != http::Version::kHttp10;
+  if (pass) client_.send_informational(*response_);
+}
+
+void Exchange::on_response_head() {
+  count_upstream_answer();
+  if (server_ != nullptr) upstream::note_success(*server_);
+  judged_ = true;
+  step_ = Step::kResponse;
+  advance();
+}
+
+void Exchange::count_upstream_answer() {
+  worker_.metrics().upstream_requests.add(
+      Metrics::upstream_key(last_server_->index, response_->status));
+}
+
+bool Exchange::may_retry(const Error& error) const {
+  if (committed_ || local_ || replay_lost_) return false;
+  // Given back unread by a server that is well: no try that counts.
+  const bool unread = error.retry == Retry::kNothingSent && error.kind == ErrorKind::kReset;
+  if (attempts_ >= (unread ? limits::kAttemptsUnreadMax : limits::kAttemptsMax)) return false;
+  if (error.retry == Retry::kNothingSent) return true;
+  return error.retry == Retry::kIfIdempotent && http::is_idempotent(request_.method) &&
+         request_.upgrade.empty();
+}
+
+void Exchange::on_conn_failed(const Error& error) {
+  // A connection that the server closed while it was idle says nothing about the server's health,
+  // nor does a request that it gave back unread; a connection closed inside an answer does.
+  const bool stale =
+      error.kind == ErrorKind::kReset && (error.retry == Retry::kNothingSent ||
+                                          (error.retry == Retry::kIfIdempotent && conn_->reused()));
+  conn_ = nullptr;
+  if (!stale) note_attempt_failure(error);
+  if (step_ == Step::kTunnel) {
+    end(true);
+    return;
+  }
+  if (!may_retry(error)) {
+    fail(error);
+    return;
+  }
+  rare_counters().add("weir_upstream_retries_total",
+                      {{"upstream", last_server_->upstream}, {"reason", kind_word(error.kind)}});
+  failed_server_ = server_;
+  settle_attempt(false);
+  ++epoch_;
+  head_sent_ = request_ended_ = false;
+  informational_ = 0;
+  replay_.take(held_request_);  // first what the failed server got, then what nobody got
+  held_request_.swap(replay_);
+  step_ = Step::kPick;
+  advance();
+}
+
+void Exchange::note_attempt_failure(const Error& error) {
+  if (error.source != Source::kUpstream || server_ == nullptr) return;
+  judged_ = true;
+  upstream::note_failure(*server_, worker_.net().now_ms());
+  rare_counters().add("weir_upstream_failures_total", {{"upstream", last_server_->upstream},
+                                                       {"server", last_server_->server},
+                                                       {"reason", kind_word(error.kind)}});
+}
+
+// The present try is over: its in-flight count and its connection go back.
+void Exchange::settle_attempt(bool keep_connection) {
+  upstream_us_ = worker_.net().now_us() - attempt_started_us_;
+  if (conn_ != nullptr) {
+    upstream::ServerSide* conn = std::exchange(conn_, nullptr);
+    if (keep_connection && request_ended_) {
+      conn->release();
+    } else {
+      conn->abandon();
+    }
+  }
+  if (in_flight_ == nullptr) return;
+  in_flight_->in_flight.fetch_sub(1, std::memory_order_relaxed);
+  in_flight_ = nullptr;
+  if (server_ != nullptr) {
+    if (!judged_) upstream::note_nothing(*server_, worker_.net().now_ms());
+    worker_.metrics().upstream_duration.at(route_->cluster->index).observe_us(upstream_us_);
+  }
+  server_ = nullptr;
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,25 @@
+// What servers are told of the certificate that a client has shown.
+#include "net/tls.h"
+#include "proxy/exchange.h"
+#include "proxy/proxy_worker.h"
+
+namespace weir::proxy {
+
+// Before routes and filters look at the request: nobody but weir says who the client is.
+void Exchange::tell_client_identity() {
+  for (const std::string& name : pinned_->snapshot->reserved_fields) {
+    request_.headers.remove(name);
+  }
+  const net::Tls* tls = client_.tls();
+  const net::TlsPeer* peer = tls == nullptr ? nullptr : tls->peer();
+  if (peer == nullptr) return;
+  const ClientIdentityFields& fields = pinned_->snapshot->listeners[listener_].client_fields;
+  const auto add = [this](std::string_view name, std::string_view value) {
+    if (!value.empty()) request_.headers.add(arena_.copy(name), arena_.copy(value));
+  };
+  add(fields.verify, peer->verify);
+  add(fields.subject, peer->subject);
+  add(fields.names, peer->names);
+}
+
+}  // namespace weir::proxy

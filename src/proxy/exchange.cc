@@ -1,0 +1,402 @@
+// The life of a request. A step does its work and names the next one, or returns kWait when the
+// world must move first; whatever it waits for calls advance() again. end() is the only way out.
+#include "proxy/exchange.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "http/grpc.h"
+#include "net/worker.h"
+#include "proxy/proxy_worker.h"
+
+namespace weir::proxy {
+
+namespace {
+
+// The earlier of the call's own deadline and the configured one (0: none).
+uint64_t grpc_total_ms(const http::HeaderList& headers, uint64_t configured_ms) {
+  const http::Header* field = headers.find("grpc-timeout");
+  uint64_t asked_ms = 0;
+  if (field == nullptr || !http::parse_grpc_timeout(field->value, asked_ms)) return configured_ms;
+  return configured_ms == 0 ? asked_ms : std::min(configured_ms, asked_ms);
+}
+
+}  // namespace
+
+void Exchange::advance() {
+  if (over() || parked_) return;  // parked: whatever moves, only the filter's Resume goes on
+  net::Turn turn(worker_.net());
+  for (Step at = step_; at != Step::kWait && at != Step::kOver; at = enter(at)) {
+    step_ = at;
+  }
+}
+
+// A table, read by its columns.
+// clang-format off
+Step Exchange::enter(Step at) {
+  switch (at) {
+    // From here to kAwait the client may also break its body's framing, be late with it or exceed a
+    // limit (400 408 413), and the total time may be over (504).
+    case Step::kAdmit:    return admit();             // → 400 405 408 414 417 431 501 503 505
+    case Step::kRoute:    return route_request();     // site and route          → 200 400 421
+    case Step::kRequest:  return run_request();       // filters, action → any; 400 403 404 405 413
+    case Step::kPick:     return pick_endpoint();     // balancer, health        → 503
+    case Step::kConnect:  return lease_connection();  // reuse or dial           → 502 503 504
+    case Step::kSend:     return send_head();         // on_attempt; the body starts to flow
+    case Step::kAwait:    return Step::kWait;         // 1xx out; failure: → kPick, or 502 504
+    case Step::kResponse: return run_response();      // filters, backwards: last edits of the head
+    // ---- below this line the head has left: no retry, no local reply, only finish or cut ----
+    case Step::kCommit:   return commit_head();
+    case Step::kRelay:    return relay();             // until the answer is complete
+    case Step::kTunnel:   return Step::kWait;         // bytes both ways, until both have ended
+    case Step::kFinish:   return finish();
+    case Step::kOver:
+    case Step::kWait:     break;
+  }
+  return Step::kWait;
+}
+// clang-format on
+
+Exchange::Exchange(ProxyWorker& worker, ClientSide& client)
+    : worker_(worker),
+      client_(client),
+      arena_(worker.net().blocks()),
+      pinned_(worker.pin(client.listener_slot())),
+      listener_(worker.listener_index(client.listener_slot())),
+      request_(arena_),
+      held_request_(worker.net().blocks()),
+      held_response_(worker.net().blocks()),
+      replay_(worker.net().blocks()),
+      deadline_(worker.net().timers(), this, &net::Timer::call<Exchange, &Exchange::on_deadline>),
+      started_us_(worker.net().now_us()) {
+  worker_.metrics().requests_in_flight.add();
+  id_ = worker_.exchanges().insert(*this);
+}
+
+Exchange::~Exchange() = default;
+
+void Exchange::start() {
+  request_done_ = request_.framing == http::Framing::kNone;
+  advance();
+}
+
+void Exchange::refuse(const http::Refusal& refusal) {
+  refusal_ = refusal;
+  request_done_ = true;
+  advance();
+}
+
+// ---- the steps ----
+
+Step Exchange::admit() {
+  const Snapshot& snapshot = *pinned_->snapshot;
+  grpc_ = request_.version == http::Version::kHttp2 && http::is_grpc_call(request_);
+  identity_ = http::identify_client(client_.peer(), request_.headers, snapshot.trusted_proxies);
+  if (refusal_) {
+    rare_counters().add("weir_protocol_errors_total",
+                        {{"protocol", protocol_label()}, {"reason", refusal_.reason}});
+    const int status = refusal_.status;
+    const bool too_large = status == 413 || status == 414 || status == 431;
+    const ErrorKind kind = status == 408 ? ErrorKind::kTimeout
+                           : too_large   ? ErrorKind::kTooLarge
+                                         : ErrorKind::kMalformed;
+    return reply_error(refusal_.status, {Source::kClient, kind, Retry::kNever, refusal_.reason});
+  }
+  if (id_.generation == 0 || (snapshot.memory.refuse && BlockBudget::exhausted())) {
+    rare_counters().add("weir_connections_refused_total", {{"reason", "memory"}});
+    return reply_error(
+        503, {Source::kWeir, ErrorKind::kOverload, Retry::kNever, "out of memory budget"});
+  }
+  body_limit_ = snapshot.listeners[listener_].body_bytes;
+  // CONNECT names no path that could be routed.
+  return request_.method == http::Method::kConnect ? refuse_method(http::kPassedMethods)
+                                                   : Step::kRoute;
+}
+
+const char* Exchange::protocol_label() const {
+  return request_.version == http::Version::kHttp2 ? "h2" : "http/1.1";
+}
+
+Step Exchange::route_request() {
+  if (!pinned_->snapshot->reserved_fields.empty()) tell_client_identity();
+  // RFC 9110 7.6.2: a hop count of zero ends here; else it goes on lowered (write_upstream_head).
+  const http::Header* hops = request_.headers.find(http::HeaderId::kMaxForwards);
+  const bool last_hop = hops != nullptr && hops->value == "0";
+  if (request_.method == http::Method::kOptions && (last_hop || request_.target == "*")) {
+    return answer_options();
+  }
+  const Snapshot::Match match = pinned_->snapshot->match(listener_, request_, arena_);
+  site_ = match.site;
+  route_ = match.route;
+  path_ = match.path;
+  if (path_.empty()) {
+    return reply_error(400, {Source::kClient, ErrorKind::kMalformed, Retry::kNever, "bad path"});
+  }
+  if (site_ == nullptr) {
+    return reply_error(421, {Source::kClient, ErrorKind::kRefused, Retry::kNever, "unknown host"});
+  }
+  if (const net::Tls* tls = client_.tls(); tls != nullptr && !tls->serves(request_.host)) {
+    return reply_error(421, {Source::kClient, ErrorKind::kRefused, Retry::kNever,
+                             "host is not in the certificate"});
+  }
+  make_filters(route_ != nullptr ? route_->filters : site_->filters);
+  if (route_ == nullptr) {
+    other_methods_ = site_->router.other_methods(site_->routes, request_, path_);
+    return Step::kRequest;
+  }
+  route_label_ = route_->label;
+  route_name_ = route_->name;
+  access_log_ = route_->access_log;
+  if (route_->max_body_bytes) body_limit_ = *route_->max_body_bytes;
+  uint64_t total_ms = route_->timeout_ms;
+  if (total_ms == 0 && route_->cluster != nullptr) total_ms = route_->cluster->timeouts.total_ms;
+  if (grpc_) total_ms = grpc_total_ms(request_.headers, total_ms);
+  if (total_ms != 0) deadline_.arm_ms(total_ms);
+  return Step::kRequest;
+}
+
+void Exchange::make_filters(const FilterChain& chain) {
+  if (chain.empty()) return;
+  filters_ = static_cast<Filter**>(arena_.allocate(chain.size() * sizeof(Filter*)));
+  for (const auto& factory : chain) {
+    filters_[filters_count_++] = factory->create(arena_);
+    attempt_edits_ |= factory->uses_on_attempt();
+  }
+}
+
+Step Exchange::run_request() {
+  while (filters_seen_ < filters_count_) {
+    Filter* filter = filters_[filters_seen_++];
+    FilterContext context(*this);
+    park_called_ = false;
+    Verdict verdict = filter->on_request(context, request_);
+    if (auto* local = std::get_if<LocalReply>(&verdict)) {
+      ++epoch_;  // a Resume that it made as well is void
+      const char* why = local->why;
+      return reply(std::move(*local), {Source::kWeir, ErrorKind::kRefused, Retry::kNever, why});
+    }
+    if (std::holds_alternative<Parked>(verdict)) {
+      parked_ = true;
+      return Step::kWait;
+    }
+    if (park_called_) ++epoch_;  // parked, and then answered Next: the Resume is void
+  }
+  return run_action();
+}
+
+Step Exchange::run_action() {
+  if (request_.method == http::Method::kTrace) return refuse_method(http::kPassedMethods);
+  if (must_go_to_https()) return redirect_to_https();
+  if (request_.framing == http::Framing::kLength && request_.content_length > body_limit_) {
+    return reply_error(413,
+                       {Source::kClient, ErrorKind::kTooLarge, Retry::kNever, "body too large"});
+  }
+  if (route_ == nullptr) {
+    if (other_methods_ != 0) return refuse_method(other_methods_);
+    return reply_error(404, {Source::kClient, ErrorKind::kRefused, Retry::kNever, "no route"});
+  }
+  switch (route_->action) {
+    case Action::kUpstream:
+      if (!request_.upgrade.empty() && !route_->websocket) {
+        return reply_error(403,
+                           {Source::kClient, ErrorKind::kRefused, Retry::kNever, "no upgrades"});
+      }
+      return route_->rewrite == nullptr ? Step::kPick : rewrite();
+    case Action::kRespond: return respond();
+    case Action::kRedirect: return redirect();
+    case Action::kHandler: return reply(route_->handler(request_), {});
+  }
+  return Step::kWait;
+}
+
+Step Exchange::rewrite() {
+  rewritten_ = route_->rewrite->apply(path_, request_.query, *this, arena_);
+  if (!rewritten_.target.empty()) return Step::kPick;
+  return reply_error(400, {Source::kClient, ErrorKind::kMalformed, Retry::kNever, "bad rewrite"});
+}
+
+// Backwards over the filters that saw the request; local answers start at the one that replied.
+Step Exchange::run_response() {
+  if (!response_begun_) {
+    response_begun_ = true;
+    response_filter_ = filters_seen_;
+  }
+  while (response_filter_ > 0) {
+    Filter* filter = filters_[--response_filter_];
+    FilterContext context(*this);
+    park_called_ = false;
+    Verdict verdict = filter->on_response(context, *response_);
+    if (auto* local = std::get_if<LocalReply>(&verdict)) {
+      ++epoch_;
+      const char* why = local->why;
+      return reply(std::move(*local), {Source::kWeir, ErrorKind::kRefused, Retry::kNever, why});
+    }
+    if (std::holds_alternative<Parked>(verdict)) {
+      parked_ = true;
+      return Step::kWait;
+    }
+    if (park_called_) ++epoch_;
+  }
+  return Step::kCommit;
+}
+
+// The head leaves. What is not done by now of the request body is a debt: small ones of known
+// length are read and thrown away, others cost the connection.
+Step Exchange::commit_head() {
+  if (upgraded_ && !local_) return start_tunnel();
+  committed_ = true;
+  framing_ = framing_for_client();
+  const uint64_t debt = request_done_ ? 0 : client_.body_left();
+  // A client that waits for a 100 may send its body or not: what comes next would be a guess.
+  const bool may_not_come =
+      request_.expect_continue && !continue_sent_ && bytes_in_ == 0 && !request_done_;
+  framing_.close = client_.must_close() || debt > limits::kBodyDebtBytes || may_not_come ||
+                   framing_.framing == http::Framing::kUntilClose;
+  framing_.keep_alive_10 = request_.version == http::Version::kHttp10 && !framing_.close;
+  if (local_) {
+    discard_body_ = true;
+  } else {
+    response_->headers.add("Via", http::via_of(response_->version));
+  }
+  if (pinned_->snapshot->listeners[listener_].no_hsts && scheme() != "https") {
+    response_->headers.remove("Strict-Transport-Security");
+  }
+  client_.send_head(*response_, framing_, {});
+  return Step::kRelay;
+}
+
+Step Exchange::finish() {
+  client_.send_end(response_trailers_);
+  end(false);
+  return Step::kOver;
+}
+
+// ---- the end ----
+
+// Immediate and idempotent: everybody forgets this exchange now, its memory goes with the graves.
+void Exchange::end(bool cut) {
+  if (over()) return;
+  if (in_flight_ != nullptr) settle_attempt(false);
+  step_ = Step::kOver;
+  ++epoch_;
+  deadline_.cancel();
+  write_summary();
+  if (id_.generation != 0) worker_.exchanges().erase(id_);
+  worker_.metrics().requests_in_flight.sub();
+  unpin();
+  client_.exchange_over(cut);
+}
+
+void Exchange::unpin() {
+  if (pinned_ == nullptr) return;
+  worker_.unpin(pinned_);
+  pinned_ = nullptr;
+  site_ = nullptr;
+  route_ = nullptr;
+}
+
+// The client is gone, late, or breaks its body's framing.
+void Exchange::on_client_failed(ErrorKind kind, const char* detail) {
+  if (over()) return;
+  const Error error = {Source::kClient, kind, Retry::kNever, detail};
+  if (!error_) error_ = error;
+  const bool can_answer = kind != ErrorKind::kReset && !committed_ && step_ != Step::kTunnel;
+  if (!can_answer) {
+    end(true);
+    return;
+  }
+  if (kind == ErrorKind::kMalformed) {
+    rare_counters().add("weir_protocol_errors_total",
+                        {{"protocol", protocol_label()}, {"reason", detail}});
+  }
+  fail(error);
+}
+
+void Exchange::on_deadline() {
+  if (step_ == Step::kTunnel) {
+    on_tunnel_idle();
+  } else {
+    deadline_.arm_ms(limits::kLateAnswerMs);
+    fail({Source::kUpstream, ErrorKind::kTimeout, Retry::kNever, "total timeout"});
+  }
+}
+
+// A Resume fires, in a turn of its own making; tokens of an earlier epoch find the door shut.
+void Exchange::resume(uint32_t epoch, bool proceed, LocalReply local) {
+  if (over() || epoch != epoch_ || !parked_) return;
+  ++epoch_;
+  parked_ = false;
+  if (!proceed) {
+    const char* why = local.why;
+    step_ = reply(std::move(local), {Source::kWeir, ErrorKind::kRefused, Retry::kNever, why});
+  }
+  advance();
+}
+
+// ---- what filters and templates ask ----
+
+std::string_view Exchange::request_id() {
+  if (request_id_.empty()) {
+    constexpr size_t kUuidChars = 36;
+    char* text = static_cast<char*>(arena_.allocate(kUuidChars, 1));
+    worker_.new_uuid(text);
+    request_id_ = {text, kUuidChars};
+  }
+  return request_id_;
+}
+
+std::string_view Exchange::client_ip() {
+  if (client_ip_.empty()) {
+    constexpr size_t kAddressChars = 46;
+    char* text = static_cast<char*>(arena_.allocate(kAddressChars, 1));
+    client_ip_ = {text, identity_.client.format(text)};
+  }
+  return client_ip_;
+}
+
+std::string_view Exchange::scheme() const {
+  return identity_.forwarded_proto.empty() ? client_.scheme() : identity_.forwarded_proto;
+}
+
+const upstream::EndpointState* Exchange::server() const { return last_server_; }
+
+void Exchange::write_summary() {
+  Summary summary;
+  const uint64_t now_us = worker_.net().now_us();
+  summary.duration_us = now_us - started_us_;
+  summary.started_wall_us = worker_.wall_us() - summary.duration_us;
+  summary.client = client_ip();
+  summary.method = request_.method_text;
+  summary.method_id = request_.method;
+  summary.version = request_.version;
+  summary.host = request_.authority;
+  summary.uri = request_.target;
+  summary.status = committed_ ? response_->status : 499;
+  summary.bytes_in = bytes_in_;
+  summary.bytes_out = client_.bytes_out();
+  summary.route_label = route_label_;
+  summary.route = route_name_;
+  summary.log = access_log_;
+  summary.server = last_server_;
+  summary.attempts = attempts_;
+  summary.upstream_us = upstream_us_;
+  summary.request_id = request_id();
+  for (const http::Header& header : request_.headers) {
+    if (header.id == http::HeaderId::kUserAgent) summary.user_agent = header.value;
+    if (header.id == http::HeaderId::kReferer) summary.referer = header.value;
+    if (header.id == http::HeaderId::kTraceparent) {
+      summary.trace_id = http::trace_id_of(header.value);
+    }
+  }
+  if (const net::Tls* tls = client_.tls()) {
+    summary.tls = tls->version();
+    summary.tls_cipher = tls->cipher();
+    summary.tls_peer = tls->peer();
+  }
+  summary.error = error_;
+  for (uint32_t i = filters_seen_; i > 0; --i) filters_[i - 1]->on_end(summary);
+  worker_.log(summary);
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,256 @@
+// One request and its answer, from the complete head to the last byte. exchange.cc tells its life;
+// the bodies' flow is in relay.cc, tries at servers in attempt.cc, tunnels in tunnel.cc.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/pooled.h"
+#include "base/slot_map.h"
+#include "http/forwarded.h"
+#include "http/message.h"
+#include "http/rules.h"
+#include "net/mortal.h"
+#include "net/timer_wheel.h"
+#include "proxy/client_side.h"
+#include "proxy/filter.h"
+#include "proxy/snapshot.h"
+#include "proxy/summary.h"
+#include "upstream/server_side.h"
+
+namespace weir::proxy {
+
+class ProxyWorker;
+struct Epoch;
+
+// Where an exchange is. The same words in code, logs and documents.
+enum class Step : uint8_t {
+  kAdmit,
+  kRoute,
+  kRequest,
+  kPick,
+  kConnect,
+  kSend,
+  kAwait,
+  kResponse,
+  kCommit,
+  kRelay,
+  kTunnel,
+  kFinish,
+  kOver,
+  kWait,  // not a place: the world must move first; whatever it waits for calls advance()
+};
+
+// Owner: its Connection, by unique_ptr, until end() (then the worker's graves). Thread: its
+// worker's. Registered under an Id; nothing holds an Exchange* across turns but its connection and
+// its server connection, and both forget it in end().
+class Exchange final : public net::Mortal,
+                       public upstream::ConnUser,
+                       public VariableSource,
+                       public Pooled<Exchange> {
+ public:
+  Exchange(ProxyWorker& worker, ClientSide& client);
+  ~Exchange() override;
+
+  // The connection fills request() and then says one of these, once.
+  void start();
+  void refuse(const http::Refusal& refusal);  // the head was not acceptable: answer and close
+
+  // From the client's connection.
+  void on_request_body(std::string_view piece);
+  void on_request_end();
+  http::HeaderList& request_trailers();
+  void on_client_drained();
+  void on_client_failed(ErrorKind kind, const char* detail);  // gone, late, or broken body framing
+  void on_client_tunnel_bytes(std::string_view bytes);
+  void on_client_tunnel_eof();
+
+  // For filters and templates.
+  Arena& arena() { return arena_; }
+  http::RequestHead& request() { return request_; }
+  const http::ClientIdentity& client() const { return identity_; }
+  const Route& route() const { return *route_; }
+  std::string_view request_id();  // UUIDv4 until set; lives as long as the exchange
+  void set_request_id(std::string_view id) { request_id_ = arena_.copy(id); }
+  std::string_view client_ip();
+  std::string_view scheme() const;  // of the client's request, believed from trusted proxies
+  std::string_view variable(Variable variable, Arena& arena) override;
+  std::string_view capture(size_t index) override;
+  int response_status() const { return response_ == nullptr ? 0 : response_->status; }
+  const upstream::EndpointState* server() const;
+  ProxyWorker& worker() { return worker_; }
+
+  // For Resume and the connection.
+  Id id() const { return id_; }
+  uint32_t epoch() const { return epoch_; }
+  void resume(uint32_t epoch, bool proceed, LocalReply reply);
+  bool over() const { return step_ == Step::kOver; }
+  bool in_tunnel() const { return step_ == Step::kTunnel; }
+
+ private:
+  friend class FilterContext;
+
+  // The life of a request (exchange.cc).
+  void advance();
+  Step enter(Step next);
+  Step admit();
+  Step route_request();
+  void tell_client_identity();  // client_identity.cc
+  Step run_request();
+  void make_filters(const FilterChain& chain);
+  Step run_action();
+  Step rewrite();
+  Step run_response();
+  Step commit_head();
+  Step finish();
+  void end(bool cut);
+
+  // Local answers (local_reply.cc).
+  Step reply(LocalReply reply, const Error& error);
+  Step reply_error(int status, const Error& error);
+  Step reply_grpc(const LocalReply& local);
+  void add_grpc_status(int http_status, http::HeaderList& out);
+  bool end_grpc(const Error& error);
+  void begin_local(int status, std::string_view body);
+  void set_local_body(std::string_view body);
+  const ErrorPage* error_page(int status) const;
+  void fail(const Error& error);
+  Step respond();
+  Step redirect();
+  bool must_go_to_https() const;
+  Step redirect_to_https();
+  Step answer_options();
+  Step refuse_method(http::MethodSet allowed);
+
+  // Tries (attempt.cc).
+  Step pick_endpoint();
+  Step refuse_without_server(bool full);
+  Step lease_connection();
+  Step send_head();
+  void write_upstream_head();
+  void write_preface(Buffer& out) override;
+  std::string_view forwarded_element(std::string_view peer, std::string_view proto);
+  void count_upstream_answer();
+  bool may_retry(const Error& error) const;
+  void settle_attempt(bool keep_connection);
+  void note_attempt_failure(const Error& error);
+  void on_conn_ready(upstream::ServerSide& side) override;
+  void on_conn_failed(const Error& error) override;
+  http::ResponseHead& next_response_head() override;
+  void on_informational() override;
+  void on_response_head() override;
+
+  // Bodies (relay.cc).
+  bool holds_enough(const Buffer& held) const;
+  void pump_request();
+  void send_piece(std::string_view piece);
+  void finish_request_body();
+  void on_response_body(std::string_view piece) override;
+  void on_response_end() override;
+  http::HeaderList& response_trailers() override;
+  void on_conn_drained() override;
+  void relay_piece(std::string_view piece);
+  Step relay();
+  http::ResponseFraming framing_for_client() const;
+
+  // Tunnels (tunnel.cc).
+  Step start_tunnel();
+  void on_upgraded() override;
+  void on_tunnel_bytes(std::string_view bytes) override;
+  void on_tunnel_eof() override;
+  void on_tunnel_idle();
+  void touch_tunnel();
+  void leave_tunnel_if_done();
+
+  void on_deadline();
+  void unpin();
+  const char* protocol_label() const;
+  void write_summary();
+
+  // Constant after construction.
+  ProxyWorker& worker_;
+  ClientSide& client_;
+  // Of a tunnel that let go of its snapshot: outlives the filters, which are in the arena.
+  FilterChain kept_filters_;
+  Arena arena_;
+  Id id_;
+
+  // This worker only.
+  Step step_ = Step::kAdmit;
+  uint32_t epoch_ = 1;       // counts resumes, retries, replies: old Resume tokens die by it
+  Epoch* pinned_;            // null once a tunnel let go of the snapshot
+  const uint32_t listener_;  // index in the pinned snapshot
+  const Site* site_ = nullptr;
+  const Route* route_ = nullptr;  // valid while pinned
+  std::string_view route_name_ = "unmatched";
+  uint32_t route_label_ = Labels::kUnmatched;
+  bool access_log_ = true;
+  http::RequestHead request_;
+  http::ResponseHead* response_ = nullptr;
+  http::HeaderList* request_trailers_ = nullptr;
+  http::HeaderList* response_trailers_ = nullptr;
+  http::ClientIdentity identity_;
+  http::Refusal refusal_;
+  std::string_view local_body_;
+  std::string_view request_id_;
+  std::string_view client_ip_;
+  std::string_view path_;                 // normalised: what routes match
+  std::string_view* captures_ = nullptr;  // of the route's pattern, once a template asked
+  http::MethodSet other_methods_ = 0;     // that would have found a route: 405
+  Rewrite::Target rewritten_;             // what servers get; empty: the client's own target
+
+  // Filters: instances in the arena; [0, filters_seen_) had their on_request.
+  Filter** filters_ = nullptr;
+  uint32_t filters_count_ = 0;
+  uint32_t filters_seen_ = 0;
+  uint32_t response_filter_ = 0;  // next one to run, backwards, is response_filter_ - 1
+  bool parked_ = false;
+  bool park_called_ = false;
+  bool response_begun_ = false;
+
+  // The present try.
+  const upstream::Server* server_ = nullptr;  // of the snapshot; null once a tunnel let go of it
+  upstream::EndpointState* in_flight_ = nullptr;  // holds one count; given back by settle_attempt()
+  const upstream::Server* failed_server_ = nullptr;
+  const upstream::EndpointState* last_server_ = nullptr;
+  upstream::ServerSide* conn_ = nullptr;
+  bool judged_ = false;  // the try has shown the server to be good or bad
+  uint32_t attempts_ = 0;
+  uint32_t informational_ = 0;
+  uint64_t attempt_started_us_ = 0;
+  uint64_t upstream_us_ = 0;
+
+  // Bodies.
+  Buffer held_request_;   // waits for the server
+  Buffer held_response_;  // waits for the response filters
+  Buffer replay_;         // what the server got of the request body, for a retry
+  uint64_t bytes_in_ = 0;
+  uint64_t body_limit_ = 0;
+  bool body_waits_ = false;     // the client was told to pause
+  bool request_done_ = false;   // the client has sent all; held_request_ may still hold some of it
+  bool request_ended_ = false;  // all of it is written to conn_: its answer may settle the try
+  bool discard_body_ = false;   // an answer is on its way: the rest of the body is not wanted
+  bool replay_lost_ = false;    // more than may be held: no retry
+  bool head_sent_ = false;      // to the server
+  bool response_done_ = false;  // the server's (or weir's own) answer is complete, not yet sent
+  bool committed_ = false;      // below this line: only finish or cut
+  bool local_ = false;          // the answer is weir's own
+  bool continue_sent_ = false;
+  bool upgraded_ = false;
+  bool grpc_ = false;           // a call of gRPC: its errors are told in its own way
+  bool attempt_edits_ = false;  // some filter uses on_attempt
+  bool client_tunnel_eof_ = false;
+  bool server_tunnel_eof_ = false;
+  http::ResponseFraming framing_;
+
+  net::Timer deadline_;  // total time of a request; idle time of a tunnel
+  uint64_t tunnel_idle_ms_ = 0;
+  uint64_t started_us_;
+  Error error_;  // the first thing that went wrong
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,96 @@
+// A filter is one small step on a request's way. Core calls the filter; the filter answers with a
+// Verdict and never calls core back, except through FilterContext while its callback is running.
+// See filters/README.md for how to add one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/arena.h"
+#include "base/slot_map.h"
+#include "http/message.h"
+#include "upstream/cluster.h"
+
+namespace weir::proxy {
+
+class Exchange;
+class ProxyWorker;
+struct Summary;
+
+// An answer that weir makes itself. Headers are added to the standard ones of local_reply.h. An
+// empty body with a status of 400 or more gets the standard error body.
+struct LocalReply {
+  int status = 500;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  const char* why = "";  // a literal, for the log
+};
+
+// The right, and the duty, to continue a parked exchange. Fires once. A no-op when the exchange has
+// ended or moved on. Dropped unfired, it fails the exchange with 500, so nothing can hang.
+// Thread: the exchange's worker.
+class Resume {
+ public:
+  Resume(Resume&& other) noexcept;
+  Resume& operator=(Resume&&) = delete;
+  ~Resume();
+  void next() &&;
+  void reply(LocalReply reply) &&;
+
+ private:
+  friend class FilterContext;
+  Resume(ProxyWorker& worker, Id exchange, uint32_t epoch);
+  void fire(bool proceed, LocalReply reply);
+  ProxyWorker* worker_;  // null once fired or moved from
+  Id exchange_;
+  uint32_t epoch_;
+};
+
+struct Next {};
+class Parked {  // no wait without a waker: only FilterContext::park() makes one
+  Parked() = default;
+  friend class FilterContext;
+};
+using Verdict = std::variant<Next, Parked, LocalReply>;  // replies are returned, never called
+
+// Valid only during the callback.
+class FilterContext {
+ public:
+  explicit FilterContext(Exchange& exchange) : exchange_(exchange) {}
+  // Once per callback; the Resume may be fired before the callback returns.
+  std::pair<Parked, Resume> park();
+  Exchange& exchange() { return exchange_; }  // route, client, clock, arena
+
+ private:
+  Exchange& exchange_;
+};
+
+// One per exchange, in its arena; runs forwards on the request, backwards on the response.
+class Filter {
+ public:
+  virtual ~Filter() = default;
+  virtual Verdict on_request(FilterContext&, http::RequestHead&) { return Next{}; }  // once
+  // Per try, on the head that this try sends.
+  virtual void on_attempt(FilterContext&, const upstream::Server&, http::RequestHead&) {}
+  // Once, before the head leaves; also for weir's own answers, from the replying filter backwards.
+  virtual Verdict on_response(FilterContext&, http::ResponseHead&) { return Next{}; }
+  // Exactly once for every filter whose on_request was called.
+  virtual void on_end(const Summary&) noexcept {}
+};
+
+// Immutable, owned by the config snapshot, shared by all workers.
+class FilterFactory {
+ public:
+  virtual ~FilterFactory() = default;
+  virtual std::string_view name() const = 0;
+  virtual Filter* create(Arena&) const = 0;  // the arena runs the destructor
+  // Its filters edit the head per try: only then is a copy of the head made for each.
+  virtual bool uses_on_attempt() const { return false; }
+};
+
+}  // namespace weir::proxy

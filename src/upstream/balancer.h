@@ -1,0 +1,61 @@
+// Chooses a server of a cluster. The counts it compares are global (EndpointState); the turn order
+// of round robin is each worker's own.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/rng.h"
+#include "upstream/cluster.h"
+
+namespace weir::upstream {
+
+struct Pick {
+  const Server* server = nullptr;  // with its in-flight count raised: lower it with release()
+  bool full = false;               // nobody, because those that are up have their max_connections
+};
+
+// One per worker (thread-confined).
+class Balancer {
+ public:
+  // The server for one try.
+  // `avoid`: the server that failed this request before; taken again only if there is no other.
+  // `hash`: of the request's key where the cluster balances by one; without it the least loaded
+  // server is taken.
+  // Order: servers that are up (or due for a trial), backups, and when all are down for max_fails
+  // alone any that has an address. One that is full counts as busy, not as down.
+  Pick pick(const Cluster& cluster, uint64_t now_ms, const Server* avoid,
+            std::optional<uint64_t> hash = std::nullopt);
+  static void release(const Server& server);
+
+ private:
+  enum class Tier : uint8_t { kPrimary, kBackup, kLastResort };
+  // What one pick() is about.
+  struct Search {
+    const Cluster& cluster;
+    uint64_t now_ms;
+    const Server* avoid;
+    Tier tier = Tier::kPrimary;
+    bool full = false;  // somebody was left out for his max_connections alone
+  };
+
+  static bool eligible(const Search& search, const Server& server);
+  static bool take(Search& search, const Server& server);
+  const Server* pick_by_hash(Search& search, uint64_t hash) const;
+  const Server* pick_by_load(Search& search);
+  uint32_t choose(const Cluster& cluster);
+  void find_least_loaded(const Cluster& cluster);
+  uint32_t next_in_turn(const Cluster& cluster, const std::vector<uint32_t>& among);
+  uint32_t lighter_of_two(const Cluster& cluster);
+  uint32_t draw(const Cluster& cluster, uint32_t without);
+
+  // Smooth weighted round robin: current weight per server, by Cluster::index.
+  std::vector<std::vector<int64_t>> turns_;
+  // Indexes of servers, good within one pick().
+  std::vector<uint32_t> candidates_;
+  std::vector<uint32_t> least_loaded_;
+  RandomPool random_;
+};
+
+}  // namespace weir::upstream

@@ -1,0 +1,65 @@
+#include "upstream/cluster.h"
+
+#include <utility>
+
+#include "base/check.h"
+
+namespace weir::upstream {
+
+void EndpointState::set_addresses(AddressList addresses) {
+  WEIR_CHECK(!addresses.empty());
+  std::lock_guard lock(mutex_);
+  if (addresses_ != nullptr && *addresses_ == addresses) return;
+  addresses_ = std::make_shared<const AddressList>(std::move(addresses));
+  addresses_version.fetch_add(1, std::memory_order_release);
+}
+
+std::shared_ptr<const AddressList> EndpointState::addresses() const {
+  std::lock_guard lock(mutex_);
+  return addresses_;
+}
+
+void build_hash_tables(Cluster& cluster) {
+  if (cluster.balance != Balance::kHash) return;
+  std::vector<HashTable::Entry> primaries;
+  std::vector<HashTable::Entry> backups;
+  for (uint16_t i = 0; i < cluster.servers.size(); ++i) {
+    const Server& server = cluster.servers[i];
+    (server.backup ? backups : primaries).push_back({server.address, server.weight, i});
+  }
+  cluster.primaries.build(primaries);
+  cluster.backups.build(backups);
+}
+
+std::shared_ptr<EndpointState> StateRegistry::endpoint(const std::string& upstream,
+                                                       const std::string& server) {
+  std::lock_guard lock(mutex_);
+  std::weak_ptr<EndpointState>& known = endpoints_[upstream + '\n' + server];
+  std::shared_ptr<EndpointState> state = known.lock();
+  if (state == nullptr) {
+    state = std::make_shared<EndpointState>(upstream, server, next_endpoint_++);
+    known = state;
+  }
+  return state;
+}
+
+uint32_t StateRegistry::cluster_index(const std::string& upstream) {
+  std::lock_guard lock(mutex_);
+  return clusters_.try_emplace(upstream, static_cast<uint32_t>(clusters_.size())).first->second;
+}
+
+std::vector<std::shared_ptr<EndpointState>> StateRegistry::endpoints() {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<EndpointState>> alive;
+  for (auto at = endpoints_.begin(); at != endpoints_.end();) {
+    if (std::shared_ptr<EndpointState> state = at->second.lock()) {
+      alive.push_back(std::move(state));
+      ++at;
+    } else {
+      at = endpoints_.erase(at);
+    }
+  }
+  return alive;
+}
+
+}  // namespace weir::upstream

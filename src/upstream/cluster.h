@@ -1,0 +1,113 @@
+// A pool of servers as all workers see it. A Cluster is immutable and belongs to a config snapshot;
+// what outlives snapshots (in-flight counts, failures) is an EndpointState, shared by every
+// snapshot that names the same server, and all of it atomic.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "net/address.h"
+#include "upstream/hash_key.h"
+#include "upstream/hash_table.h"
+#include "upstream/transport.h"
+
+namespace weir::upstream {
+
+using AddressList = std::vector<net::SocketAddress>;
+
+// One cache line of shared, mutable state per server. Any thread.
+struct alignas(64) EndpointState {
+  EndpointState(std::string upstream_name, std::string server_address, uint32_t id)
+      : upstream(std::move(upstream_name)), server(std::move(server_address)), index(id) {}
+
+  std::atomic<uint32_t> in_flight{0};
+  std::atomic<uint32_t> fails{0};            // within the current fail_timeout window
+  std::atomic<uint64_t> window_start_ms{0};  // of that window
+  std::atomic<uint64_t> down_until_ms{0};    // 0 = up; past = one trial request is due
+
+  // Of addresses(); 0: there are none, the name has never resolved. Written by set_addresses().
+  std::atomic<uint32_t> addresses_version{0};
+  bool has_address() const { return addresses_version.load(std::memory_order_relaxed) != 0; }
+
+  // Where the server is. Its name may come to mean other addresses at any time: who keeps a copy
+  // (a worker's pool) compares the version, which costs no lock.
+  void set_addresses(AddressList addresses);  // not empty; the same ones are no new version
+  std::shared_ptr<const AddressList> addresses() const;  // null as long as there are none
+
+  // Constant after construction.
+  const std::string upstream;  // labels of metrics and logs
+  const std::string server;
+  const uint32_t index;  // dense, process-wide: workers index their pools by it
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const AddressList> addresses_;  // under mutex_
+};
+
+struct Server {
+  std::string address;  // as configured
+  uint32_t weight = 1;
+  uint32_t max_connections = 0;  // requests at once, of all workers; 0 = any number
+  uint32_t max_fails = 1;        // 0 = never marked down
+  uint64_t fail_timeout_ms = 10'000;
+  bool backup = false;
+  std::shared_ptr<EndpointState> state;
+};
+
+enum class Balance : uint8_t { kLeastConn, kRoundRobin, kRandomTwo, kHash };
+
+struct UpstreamTimeouts {
+  uint64_t connect_ms = 5'000;
+  uint64_t send_ms = 60'000;       // between two writes that the server takes
+  uint64_t read_ms = 60'000;       // between two reads
+  uint64_t tunnel_ms = 3'600'000;  // silence in both directions of a tunnel
+  uint64_t total_ms = 0;           // of one request, 0 = none
+};
+
+struct KeepaliveConfig {
+  uint32_t idle = 64;  // idle connections per worker and server
+  uint64_t timeout_ms = 60'000;
+  uint32_t requests = 10'000;  // then the connection is closed
+};
+
+struct Cluster {
+  std::string name;
+  uint32_t index = 0;  // dense by name, process-wide: workers index balancer state by it
+  Balance balance = Balance::kLeastConn;
+  HashKey hash_key;         // kHash: what of a request chooses its server
+  double bounded_load = 0;  // kHash: no server above its share times this; 0 = no bound
+  // kHash, once the servers are known (build_hash_tables); of the backups only if there are any.
+  HashTable primaries;
+  HashTable backups;
+  std::vector<Server> servers;
+  uint64_t resolve_ms = 0;  // how often names are looked up again; 0 = when their TTL is over
+  UpstreamTimeouts timeouts;
+  KeepaliveConfig keepalive;  // .requests is 1 where transport has a proxy_protocol
+  std::shared_ptr<const Transport> transport = std::make_shared<const Transport>();
+};
+
+// Fills the tables of a cluster that balances by hash. Before it is published.
+void build_hash_tables(Cluster& cluster);
+
+// Gives the same EndpointState for the same (upstream, server) as long as anybody holds it, and a
+// stable index per name. Config thread only; one per process.
+class StateRegistry {
+ public:
+  std::shared_ptr<EndpointState> endpoint(const std::string& upstream, const std::string& server);
+  uint32_t cluster_index(const std::string& upstream);
+  // Every state that a living snapshot (or connection) holds: for /health and /metrics. Any thread.
+  std::vector<std::shared_ptr<EndpointState>> endpoints();
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::weak_ptr<EndpointState>> endpoints_;
+  std::unordered_map<std::string, uint32_t> clusters_;
+  uint32_t next_endpoint_ = 0;
+};
+
+}  // namespace weir::upstream

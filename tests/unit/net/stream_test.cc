@@ -1,0 +1,267 @@
+// A stream and its owner, against real sockets: full ones, broken ones, ones that are not there.
+#include "net/stream.h"
+
+#include <catch2/catch.hpp>
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/blocks.h"
+#include "net/worker.h"
+#include "support/sockets.h"
+
+namespace weir::net {
+namespace {
+
+// Writes down what its stream tells it, and ends the stream at one of the words that it was given.
+class Scribe final : public Stream::Owner {
+ public:
+  Scribe(Worker& worker, std::string end_at) : worker_(worker), end_at_(std::move(end_at)) {}
+  void on_connected() override { note("connected"); }
+  void on_bytes(std::string_view bytes) override {
+    heard += bytes;
+    longest = std::max(longest, bytes.size());
+  }
+  void on_eof() override { note("eof"); }
+  void on_broken(int) override { note("broken"); }
+  void on_drained() override { note("drained"); }
+
+  void finish() {
+    stream->end();
+    worker_.bury(std::move(stream));
+    worker_.stop();
+  }
+  std::unique_ptr<Stream> stream;
+  std::string words;
+  std::string heard;
+  size_t longest = 0;  // of what came at once
+
+ private:
+  void note(const std::string& word) {
+    words += word + " ";
+    if (end_at_.find(word) != std::string::npos) finish();
+  }
+  Worker& worker_;
+  const std::string end_at_;
+};
+
+// A connected pair on the loopback; the near end has a small send buffer.
+struct Pair {
+  Pair() {
+    const test::Socket listener = test::listen_anywhere();
+    near = test::connect_to(test::port_of(listener));
+    far = test::accept_from(listener);
+    const int small = 4096;
+    setsockopt(near.fd(), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+    fcntl(near.fd(), F_SETFL, O_NONBLOCK);
+  }
+  test::Socket near;
+  test::Socket far;
+};
+
+void take_over(Worker& worker, Scribe& scribe, Pair& pair) {
+  scribe.stream = Stream::accepted(worker, pair.near.release(), false);
+  REQUIRE(scribe.stream != nullptr);
+  scribe.stream->hand_to(scribe);
+
+  scribe.stream->start_reading();
+}
+
+TEST_CASE("a full socket congests its stream, which says once when all has left", "[threads]") {
+  const std::string bytes(2'000'000, 'x');
+  Pair pair;
+  Worker worker(0);
+  Scribe scribe(worker, "drained");
+  {
+    Turn turn(worker);
+    take_over(worker, scribe, pair);
+    scribe.stream->write("small first,");
+    CHECK_FALSE(scribe.stream->congested());
+    scribe.stream->write(bytes);
+    CHECK(scribe.stream->congested());
+    scribe.stream->write(" then the end");
+    CHECK(scribe.stream->sent_bytes() + scribe.stream->unsent() == bytes.size() + 25);
+  }
+  std::string got;
+  std::thread peer([&] { got = pair.far.receive_all(); });
+  worker.run();
+  peer.join();
+  CHECK(scribe.words == "drained ");
+  CHECK(got == "small first," + bytes + " then the end");
+}
+
+TEST_CASE("a stream may end while libuv holds its bytes") {
+  Pair pair;
+  Worker worker(0);
+  Scribe scribe(worker, "");
+  {
+    Turn turn(worker);
+    take_over(worker, scribe, pair);
+    scribe.stream->write(std::string(2'000'000, 'x'));
+    CHECK(scribe.stream->congested());
+    scribe.finish();
+  }
+  worker.run();
+  CHECK(scribe.words.empty());
+  CHECK(worker.blocks().in_use() == 0);
+}
+
+TEST_CASE("a peer that is gone without a word is looked for in two ways") {
+  Pair pair;
+  const int fd = pair.near.fd();
+  const auto option = [fd](int level, int name) {
+    int value = -1;
+    socklen_t length = sizeof(value);
+    CHECK(getsockopt(fd, level, name, &value, &length) == 0);
+    return value;
+  };
+  Worker worker(0);
+  Scribe scribe(worker, "");
+  {
+    Turn turn(worker);
+    take_over(worker, scribe, pair);
+    CHECK(option(SOL_SOCKET, SO_KEEPALIVE) == 0);
+    scribe.stream->detect_dead_peer(12'345);
+    CHECK(option(SOL_SOCKET, SO_KEEPALIVE) == 1);
+    CHECK(option(IPPROTO_TCP, TCP_KEEPIDLE) == 60);
+    CHECK(option(IPPROTO_TCP, TCP_KEEPINTVL) == 10);
+    CHECK(option(IPPROTO_TCP, TCP_KEEPCNT) == 3);
+    CHECK(option(IPPROTO_TCP, TCP_USER_TIMEOUT) == 12'345);
+    scribe.finish();
+  }
+  worker.run();
+}
+
+TEST_CASE("reads grow, but never beyond their share of the memory that is left") {
+  constexpr size_t kShareBytes = 32 * 1024;
+  for (const bool scarce : {false, true}) {
+    CAPTURE(scarce);
+    int fds[2] = {-1, -1};
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+    const std::string piece(8192, 'x');
+    size_t sent = 0;  // before anything is read
+    for (ssize_t taken = 0; taken >= 0; taken = write(fds[1], piece.data(), piece.size())) {
+      sent += static_cast<size_t>(taken);
+    }
+    REQUIRE(sent > 5 * kShareBytes);
+    close(fds[1]);
+    Worker worker(0);
+    Scribe scribe(worker, "eof");
+    if (scarce) {
+      BlockBudget::set_limit_bytes(BlockBudget::used_bytes() +
+                                   kShareBytes * Stream::kReadsInBudget);
+    }
+    {
+      Turn turn(worker);
+      scribe.stream = Stream::accepted(worker, fds[0], true);
+      REQUIRE(scribe.stream != nullptr);
+      scribe.stream->hand_to(scribe);
+      scribe.stream->start_reading();
+    }
+    worker.run();
+    BlockBudget::set_limit_bytes(512u << 20);
+    CHECK(scribe.heard.size() == sent);
+    CHECK((scribe.longest <= kShareBytes) == scarce);
+  }
+}
+
+TEST_CASE("a half-close leaves behind all that was written; the answer still comes", "[threads]") {
+  Pair pair;
+  Worker worker(0);
+  Scribe scribe(worker, "eof");
+  {
+    Turn turn(worker);
+    take_over(worker, scribe, pair);
+    scribe.stream->write("question");
+    scribe.stream->shutdown_when_flushed();
+  }
+  std::string question;
+  std::thread peer([&] {
+    question = pair.far.receive_all();
+    pair.far.send("answer");
+    pair.far.close();
+  });
+  worker.run();
+  peer.join();
+  CHECK(question == "question");
+  CHECK(scribe.heard == "answer");
+}
+
+TEST_CASE("a reset and a dial to nobody are told once, later") {
+  Pair pair;
+  Worker worker(0);
+  Scribe reset(worker, "broken");
+  {
+    Turn turn(worker);
+    take_over(worker, reset, pair);
+  }
+  pair.far.reset();
+  worker.run();
+  CHECK(reset.words == "broken ");
+
+  const uint16_t nobody = test::port_of(test::listen_anywhere());
+  Worker second(1);
+  Scribe dial(second, "broken");
+  {
+    Turn turn(second);
+    dial.stream =
+        Stream::dial(second, dial, parse_address("127.0.0.1:" + std::to_string(nobody)).value());
+    CHECK(dial.words.empty());
+  }
+  second.run();
+  CHECK(dial.words == "broken ");
+}
+
+// Both have come by the time that the stream looks: libuv alone would call either an end.
+TEST_CASE("a reset right behind the last bytes is no clean end, a close is") {
+  for (const bool by_reset : {true, false}) {
+    CAPTURE(by_reset);
+    Pair pair;
+    Worker worker(0);
+    Scribe scribe(worker, "broken, eof");
+    pair.far.send("the last bytes");
+    if (by_reset) {
+      pair.far.reset();
+    } else {
+      pair.far.close();
+    }
+    {
+      Turn turn(worker);
+      take_over(worker, scribe, pair);
+    }
+    worker.run();
+    CHECK(scribe.heard == "the last bytes");
+    CHECK(scribe.words == (by_reset ? "broken " : "eof "));
+  }
+}
+
+TEST_CASE("a write that fails is told by the flush, once, and nothing is kept of it") {
+  Pair pair;
+  Worker worker(0);
+  Scribe scribe(worker, "broken");
+  pair.far.reset();
+  {
+    Turn turn(worker);
+    scribe.stream = Stream::accepted(worker, pair.near.release(), false);
+    REQUIRE(scribe.stream != nullptr);
+    scribe.stream->hand_to(scribe);
+    // it does not read: only writes can tell
+    for (int i = 0; i < 3; ++i) scribe.stream->write(std::string(Stream::kCoalesceBytes + 1, 'x'));
+    CHECK(scribe.words.empty());
+    CHECK(scribe.stream->unsent() == 0);
+    CHECK_FALSE(scribe.stream->congested());
+  }
+  worker.run();
+  CHECK(scribe.words == "broken ");
+  CHECK(worker.blocks().in_use() == 0);
+}
+
+}  // namespace
+}  // namespace weir::net
