@@ -53,7 +53,9 @@ class Tls {
 
   // ---- for Stream ----
   static constexpr size_t kRecordBytes = 16 * 1024;
-  static constexpr size_t kOverheadBytes = 512;  // of a record, at most
+  // What encrypt() adds at most: a client may ask for records of 512 bytes (RFC 6066 4), so there
+  // may be 32 of them, of up to 85 bytes each beyond the plaintext.
+  static constexpr size_t kOverheadBytes = 4096;
 
   enum class Progress : uint8_t { kMore, kDone, kFailed };
   // Goes on with the handshake as far as `input` brings it; the rest of `input` is for decrypt().
@@ -63,7 +65,7 @@ class Tls {
   size_t decrypt(std::string_view input, char* out, size_t room);
   bool failed() const { return state_ == State::kFailed; }
   bool peer_closed() const;  // a close_notify has come: the end is no truncation
-  // One record from at most kRecordBytes; `out` has room for kOverheadBytes more. 0: it failed.
+  // Records from at most kRecordBytes; `out` has room for kOverheadBytes more. 0: it failed.
   size_t encrypt(std::string_view plain, char* out);
   void close();  // puts a close_notify to pending()
   // Records of OpenSSL's own making that have yet to leave: handshake, tickets, alerts.

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from support.origin import Origin, echo
+from support.origin import Origin, canned, echo
 from support.raw import RawClient
 from support.tls import Certificate, MemoryTls, TlsClient, client_context, run_openssl
 from support.weir import Weir, binary, proxy
@@ -379,6 +379,20 @@ def test_a_client_that_never_reads_is_ended(made):
             line = weir.log_of("/stuck", seconds=20)[0]
             assert line["error"].startswith("client: timeout")
             weir.wait_metric("active_connections", 0)
+
+
+def test_a_client_may_ask_for_small_records(made):
+    """RFC 6066 4: 16 KiB are 32 records then, each with its own head and tag."""
+    body = os.urandom(100_000).hex()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with Origin(canned(head + body.encode())) as origin, \
+            proxy(origin, certificates=[made["ec"].entry()], listener={"tls": {}}) as weir:
+        for version in ("-tls1_2", "-tls1_3"):
+            for size in ("512", "4096"):
+                said = s_client(weir, version, "-maxfraglen", size, "-quiet", "-ign_eof", ok=True,
+                                stdin=b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+                                      b"Connection: close\r\n\r\n")
+                assert body in said
 
 
 def test_a_flood_of_handshakes_does_not_starve_who_is_connected(made):
