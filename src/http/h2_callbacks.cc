@@ -12,6 +12,8 @@ namespace {
 // client that has too many cookies.
 constexpr uint32_t kBombBytes = 256 * 1024;
 
+constexpr uint32_t kFrameHeadBytes = 9;
+
 H2Session& session_of(void* user) { return *static_cast<H2Session*>(user); }
 
 H2Stream* stream_of(nghttp2_session* raw, int32_t id) {
@@ -86,7 +88,10 @@ int H2Callbacks::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head,
                                 void* user) noexcept {
   H2Session& session = session_of(user);
   const H2Flood kind = kind_of(*head);
-  if (kind == H2Flood::kCount || session.take(kind)) return 0;
+  if (kind == H2Flood::kCount) return 0;
+  // Its own bucket is what bounds it.
+  if (kind != H2Flood::kEmptyFrame) session.idle_bytes_ -= kFrameHeadBytes + int64_t(head->length);
+  if (session.take(kind)) return 0;
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -98,7 +103,8 @@ int H2Callbacks::on_begin_headers(nghttp2_session*, const nghttp2_frame* frame,
     ++session.streams_open_;
     session.last_id_ = std::max(session.last_id_, frame->hd.stream_id);
   }
-  session.block_ = session.fields_arena_.make<HeaderList>(session.fields_arena_);
+  session.block_ = session.fields_arena_->make<HeaderList>(*session.fields_arena_);
+  session.block_id_ = frame->hd.stream_id;
   session.block_bytes_ = 0;
   session.block_refused_ = nullptr;
   return 0;
@@ -123,7 +129,7 @@ int H2Callbacks::on_header(nghttp2_session*, const nghttp2_frame*, const uint8_t
     session.block_refused_ = "too_many_headers";
     return 0;
   }
-  Arena& arena = session.fields_arena_;
+  Arena& arena = *session.fields_arena_;
   session.block_->add(arena.copy(text_of(name, name_length)),
                       arena.copy(text_of(value, value_length)));
   return 0;
@@ -203,6 +209,7 @@ int H2Callbacks::on_sent(nghttp2_session* raw, const nghttp2_frame* frame, void*
     case NGHTTP2_HEADERS: {
       if (frame->hd.type == NGHTTP2_DATA) session.floods_.earn_by_data();
       if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) break;
+      session.floods_.earn_by_answer();
       if (H2Stream* stream = stream_of(raw, frame->hd.stream_id)) {
         stream->end_framed_ = true;
         session.note_drained(*stream);
@@ -271,11 +278,10 @@ ssize_t H2Callbacks::read_body(nghttp2_session* raw, int32_t id, uint8_t*, size_
 
 int H2Callbacks::send_body(nghttp2_session* raw, nghttp2_frame* frame, const uint8_t* head,
                            size_t length, nghttp2_data_source*, void* user) noexcept {
-  constexpr size_t kFrameHead = 9;
   H2Session& session = session_of(user);
   H2Stream* const stream = stream_of(raw, frame->hd.stream_id);
   if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  session.out_->append(text_of(head, kFrameHead));
+  session.out_->append(text_of(head, kFrameHeadBytes));
   stream->framed_bytes_ += length;
   while (length > 0) {
     const std::string_view front = stream->queue_.front().substr(0, length);

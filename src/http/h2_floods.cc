@@ -52,4 +52,9 @@ void H2FloodGuard::earn_by_data() {
   }
 }
 
+void H2FloodGuard::earn_by_answer() {
+  constexpr auto kIndex = static_cast<size_t>(H2Flood::kReset);
+  buckets_[kIndex].tokens = std::min(kBounds[kIndex].burst, buckets_[kIndex].tokens + 1);
+}
+
 }  // namespace weir::http

@@ -30,6 +30,8 @@ class H2FloodGuard {
   bool take(H2Flood kind, uint64_t now_ms);
   // A DATA frame of either direction: it may be followed by windows and probes.
   void earn_by_data();
+  // An answer was sent whole: who gets many may also leave many.
+  void earn_by_answer();
 
  private:
   struct Bucket {

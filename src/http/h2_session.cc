@@ -17,8 +17,9 @@ constexpr size_t kSentHeadBytesMax = 4u << 20;
 // Ids that a server leaves unused, so that no client is told that there are none left.
 constexpr int32_t kSpareIds = 2 * 2000;
 
-// Bytes in a row, beyond a head, that brought no event: frames of unknown types, padding.
-constexpr size_t kIdleBytesMax = 256 * 1024;
+// Bytes of frames in a row, beyond a head, that brought no event: unknown types, padding, heads on
+// streams that are gone.
+constexpr uint32_t kIdleBytesMax = 256 * 1024;
 
 // Limits that the flood guard applies first; these stand behind it.
 constexpr uint64_t kNeverReached = 1u << 30;
@@ -79,7 +80,7 @@ void H2Session::Deleter::operator()(nghttp2_session* session) const {
 }
 
 H2Session::H2Session(Role role, const H2Settings& settings, BlockPool& pool)
-    : settings_(settings), role_(role), fields_arena_(pool) {
+    : settings_(settings), role_(role), fields_arenas_{Arena(pool), Arena(pool)} {
   nghttp2_option* option = make_options(settings);
   nghttp2_session* raw = nullptr;
   const bool server = role == Role::kServer;
@@ -121,7 +122,7 @@ bool H2Session::receive(std::string_view& bytes, uint64_t now_ms) {
     return false;
   }
   bytes.remove_prefix(static_cast<size_t>(taken));
-  idle_bytes_ = events_.size() > events_before ? 0 : idle_bytes_ + static_cast<size_t>(taken);
+  idle_bytes_ = events_.size() > events_before ? 0 : idle_bytes_ + taken;
   if (role_ == Role::kServer && idle_bytes_ > settings_.header_bytes_max + kIdleBytesMax) {
     fail(H2Code::kEnhanceYourCalm, flood_word(H2Flood::kEmptyFrame));
     return false;
@@ -130,8 +131,26 @@ bool H2Session::receive(std::string_view& bytes, uint64_t now_ms) {
 }
 
 void H2Session::clear_events() {
+  if (events_.empty()) return;
   events_.clear();
-  if (block_ == nullptr) fields_arena_.reset();
+  if (block_ != nullptr) {
+    keep_open_block();
+  } else {
+    fields_arena_->reset();
+  }
+}
+
+// The heads before it are done with: they must not stay for as long as there is always one more
+// under way.
+void H2Session::keep_open_block() {
+  Arena& before = *fields_arena_;
+  fields_arena_ = &before == &fields_arenas_[0] ? &fields_arenas_[1] : &fields_arenas_[0];
+  auto* const kept = fields_arena_->make<HeaderList>(*fields_arena_);
+  for (const Header& field : *block_) {
+    kept->add(fields_arena_->copy(field.name), fields_arena_->copy(field.value), field.id);
+  }
+  block_ = kept;
+  before.reset();
 }
 
 H2Stream* H2Session::find(int32_t id) const {

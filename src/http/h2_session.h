@@ -56,6 +56,8 @@ class H2Stream {
   // Body bytes that were given to send() and are not in frames yet: for a slow peer, or because it
   // grants no window.
   size_t queued() const { return queue_.size(); }
+  // Nothing waits to be put in frames: neither body bytes nor, behind them, the end.
+  bool all_framed() const { return queue_.empty() && ended_ == end_framed_; }
   // Body bytes in frames so far.
   uint64_t framed_bytes() const { return framed_bytes_; }
 
@@ -131,8 +133,8 @@ class H2Session {
   void clear_events();
   // Looks up an attached stream; null: closed, or of nobody.
   H2Stream* find(int32_t id) const;
-  // A head has begun and is not complete.
-  bool head_under_way() const { return block_ != nullptr; }
+  // The stream whose head has begun and is not complete; 0: none.
+  int32_t head_under_way() const { return block_ == nullptr ? 0 : block_id_; }
 
   // Body bytes of kData are dealt with. `hold`: only the connection's window opens again, the
   // stream's stays (its reader is slow; say the rest by open_window()).
@@ -203,6 +205,7 @@ class H2Session {
   void fail(H2Code code, const char* reason);
   bool take(H2Flood kind);
   H2Stream* queued_request(int32_t id);
+  void keep_open_block();
   void forget(H2Stream& stream);
   void note_drained(H2Stream& stream);
   void wake(H2Stream& stream);
@@ -215,16 +218,19 @@ class H2Session {
   const H2Settings settings_;
   const Role role_;
   std::vector<H2Event> events_;
-  Arena fields_arena_;
+  // Heads that events point to. Two take turns: a head under way moves to the other one.
+  Arena fields_arenas_[2];
+  Arena* fields_arena_ = &fields_arenas_[0];
   H2FloodGuard floods_;
   // The header block that is being decoded.
   HeaderList* block_ = nullptr;  // null: none
+  int32_t block_id_ = 0;
   uint32_t block_bytes_ = 0;
   const char* block_refused_ = nullptr;
 
   IntrusiveList<H2Stream, &H2Stream::hook_> streams_;  // attached
   uint64_t now_ms_ = 0;
-  size_t idle_bytes_ = 0;  // since the last event
+  int64_t idle_bytes_ = 0;  // of frames since the last event, without those that floods_ counts
   size_t streams_open_ = 0;
   int32_t last_id_ = 0;    // the newest stream of either side
   Buffer* out_ = nullptr;  // inside serialise()

@@ -66,7 +66,7 @@ void H2Connection::on_bytes(std::string_view bytes) {
     if (!sound) break;
   }
   if (state_ != State::kOpen) return;
-  if (head_timed_ != session_.head_under_way()) arm();
+  if (timed_head_ != session_.head_under_way()) arm();
   flush_soon();
 }
 
@@ -200,9 +200,9 @@ void H2Connection::on_send_timeout() {
 void H2Connection::arm() {
   if (state_ != State::kOpen || leaving_ == Leaving::kAnnounced) return;
   const ListenerConfig& listener = config();
-  head_timed_ = session_.head_under_way();
-  if (head_timed_) {
-    timer_.arm_ms(listener.timeouts.header_ms);
+  const int32_t before = std::exchange(timed_head_, session_.head_under_way());
+  if (timed_head_ != 0) {  // what other streams do buys it no time
+    if (timed_head_ != before) timer_.arm_ms(listener.timeouts.header_ms);
     return;
   }
   if (!greeted_ && streams_.empty()) return;  // timeouts.header, from the start
@@ -221,7 +221,7 @@ void H2Connection::on_timeout() {
     end();
   } else if (leaving_ == Leaving::kAnnounced) {
     tell_last();
-  } else if (head_timed_ || !greeted_) {
+  } else if (timed_head_ != 0 || !greeted_) {
     rare_counters().add("weir_protocol_errors_total",
                         {{"protocol", "h2"}, {"reason", "header_timeout"}});
     session_.terminate(http::H2Code::kNoError);

@@ -79,12 +79,12 @@ class H2Connection final : public ClientConnection, public Pooled<H2Connection> 
   const uint64_t born_ms_;
   uint32_t requests_ = 0;
   uint32_t lingered_bytes_ = 0;
+  int32_t timed_head_ = 0;  // the timer is that of this stream's head, which is under way
   State state_ = State::kOpen;
   Leaving leaving_ = Leaving::kNo;
   bool ping_due_ = false;
-  bool greeted_ = false;     // the client's SETTINGS have come
-  bool head_timed_ = false;  // the timer is that of a head under way
-  bool eof_ = false;         // the client has shut its side
+  bool greeted_ = false;  // the client's SETTINGS have come
+  bool eof_ = false;      // the client has shut its side
 };
 
 }  // namespace weir::proxy

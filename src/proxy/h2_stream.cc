@@ -291,9 +291,10 @@ void H2ClientStream::drop_rest() {
   connection_.flush_soon();
 }
 
-// What the flush left behind waits for the client to read, or to open a window.
+// What the flush left behind, be it only the end, waits for the client to read, or to open a
+// window.
 void H2ClientStream::look_after_flush() {
-  if (queued() == 0) {
+  if (all_framed()) {
     send_timer_.cancel();
   } else if (!send_timer_.armed()) {
     send_timer_.arm_ms(pace_.begin_ms(config().timeouts));
@@ -301,7 +302,7 @@ void H2ClientStream::look_after_flush() {
 }
 
 void H2ClientStream::on_send_timeout() {
-  if (over_ || queued() == 0) return;
+  if (over_ || all_framed()) return;
   uint64_t again_ms = 0;
   // Where the socket is full, or others go first, it is the connection that is judged.
   const bool by_client = connection_.session().window_closed(*this);

@@ -6,7 +6,7 @@ import time
 import pytest
 from support import h2
 from support.h2 import H2Client, get
-from support.origin import Origin
+from support.origin import Origin, canned
 from support.weir import proxy
 
 H2C = {"protocols": ["h2c", "http/1.1"]}
@@ -200,3 +200,14 @@ def test_clients_that_leave_everywhere():
         weir.wait_metric("active_connections", 0)
         assert threading.active_count() < 1000
         assert weir.get("/").status == 200
+
+
+def test_an_end_behind_a_shut_window_has_its_time():
+    """Not a byte waits, but the end of the stream does: nghttp2 sends none without a window."""
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    listener = {**H2C, "timeouts": {"send": "1s"}}
+    with Origin(canned(chunked)) as origin, proxy(origin, listener=listener) as weir:
+        with H2Client(weir.address, own_settings={h2.INITIAL_WINDOW_SIZE: 0}) as client:
+            client.headers(1)
+            assert client.answer(1).reset == h2.CANCEL
+            assert client.answers[1].status == 200 and not client.answers[1].ended

@@ -1,5 +1,6 @@
 #include "http/h2_session.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "unit/http/h2_support.h"
@@ -226,6 +227,81 @@ TEST_CASE("h2 session: what is no HTTP/2") {
   CHECK_FALSE(server.session.receive(more, 0));
 }
 
+// One more head is always under way when the events are looked at.
+TEST_CASE("h2 session: heads are let go of beside one that has begun") {
+  Pair pair;
+  const std::string value(4000, 'y');
+  constexpr size_t kRounds = 12;
+  constexpr size_t kStreams = 100;  // 400 KB of heads a round
+  std::vector<Stream> streams(kRounds * kStreams);
+  std::string begun;
+  size_t used_at_first = 0;
+  for (size_t round = 0; round < kRounds; ++round) {
+    for (size_t i = 0; i < kStreams; ++i) {
+      pair.client.session.add_field("x", value);
+      REQUIRE(pair.ask(streams[round * kStreams + i]));
+    }
+    const std::string bytes = begun + pair.client.take();
+    constexpr size_t kKeptBack = 10;
+    pair.server.give(std::string_view(bytes).substr(0, bytes.size() - kKeptBack));
+    begun = bytes.substr(bytes.size() - kKeptBack);
+    REQUIRE(pair.server.session.head_under_way() != 0);
+    if (round == 1) used_at_first = test::pool().in_use();
+    for (auto& [id, stream] : pair.server.streams) {
+      if (stream->attached() && !stream->all_framed()) continue;
+      if (stream->attached()) pair.answer(id, true);
+    }
+    pair.client.give(pair.server.take());
+  }
+  CHECK(test::pool().in_use() <= used_at_first + 4);
+  pair.server.give(begun);
+  CHECK(pair.server.streams.size() == kRounds * kStreams);
+  CHECK(*pair.server.session.failure() == '\0');
+  const bool whole =
+      std::all_of(pair.server.told.begin(), pair.server.told.end(), [&](const std::string& line) {
+        return line.find(" headers ") == std::string::npos ||
+               line.find("x=" + value + " ") != std::string::npos;
+      });
+  CHECK(whole);
+}
+
+// A client that only receives tells of what it has read, and measures by pings.
+TEST_CASE("h2 session: a long answer may be followed by as many windows and pings") {
+  Pair pair;
+  Stream stream;
+  pair.ask(stream);
+  pair.talk();
+  pair.answer(1, false);
+  Stream& reply = *pair.server.streams[1];
+  const std::string_view windows(
+      "\0\0\4\x8\0\0\0\0\0\0\0\0\1"
+      "\0\0\4\x8\0\0\0\0\1\0\0\0\1",
+      26);
+  constexpr size_t kPieces = 20'000;
+  for (size_t i = 0; i < kPieces && *pair.server.session.failure() == '\0'; ++i) {
+    pair.server.session.send(reply, "x");
+    (void)pair.server.take();
+    pair.server.give(windows);
+  }
+  CHECK(std::string_view(pair.server.session.failure()) == "");
+  CHECK(reply.framed_bytes() == kPieces);
+}
+
+TEST_CASE("h2 session: padding without end is a flood") {
+  Pair pair;
+  Stream stream;
+  pair.ask(stream, false);
+  pair.talk();
+  // 255 bytes of padding around nothing.
+  const std::string padded = std::string("\0\1\0\0\x8\0\0\0\1\xff", 10) + std::string(255, '\0');
+  size_t frames = 0;
+  while (frames < 4000 && *pair.server.session.failure() == '\0') {
+    pair.server.give(padded);
+    ++frames;
+  }
+  CHECK(std::string_view(pair.server.session.failure()) == "empty_frame_flood");
+}
+
 TEST_CASE("h2 session: ping and its answer") {
   Pair pair;
   pair.server.session.ping();
@@ -246,6 +322,11 @@ TEST_CASE("h2 floods: a burst, then a rate; data earns windows and probes") {
   guard.earn_by_data();
   CHECK(guard.take(H2Flood::kPing, 2000));
   CHECK_FALSE(guard.take(H2Flood::kPing, 2000));
+  while (guard.take(H2Flood::kReset, 1000)) {
+  }
+  guard.earn_by_answer();
+  CHECK(guard.take(H2Flood::kReset, 1000));
+  CHECK_FALSE(guard.take(H2Flood::kReset, 1000));
 }
 
 }  // namespace
