@@ -19,7 +19,8 @@ inline constexpr uint8_t kTargetByte = 2;      // visible ASCII without "#"
 inline constexpr uint8_t kRegNameByte = 4;     // unreserved and sub-delims, without ","
 inline constexpr uint8_t kUnreservedByte = 8;  // RFC 3986 2.3
 inline constexpr uint8_t kHexByte = 16;
-inline constexpr uint8_t kControlByte = 32;  // below 0x20, and DEL
+inline constexpr uint8_t kControlByte = 32;     // below 0x20, and DEL
+inline constexpr uint8_t kLowerTokenByte = 64;  // tchar that is no capital: RFC 9113 8.2.1
 
 namespace detail {
 
@@ -36,7 +37,8 @@ constexpr std::array<uint8_t, 256> make_byte_classes() {
       classes[c] |= kTokenByte | kRegNameByte | kUnreservedByte;
     }
   }
-  mark("!#$%&'*+-.^_`|~", kTokenByte);
+  mark("!#$%&'*+-.^_`|~", kTokenByte | kLowerTokenByte);
+  mark("0123456789abcdefghijklmnopqrstuvwxyz", kLowerTokenByte);
   mark("-._~", kUnreservedByte | kRegNameByte);
   mark("!$&'()*+;=", kRegNameByte);  // a comma would join two hosts into a list
   mark("0123456789abcdefABCDEF", kHexByte);
@@ -64,18 +66,28 @@ inline unsigned hex_value(char c) {
   return c <= '9' ? static_cast<unsigned>(c - '0') : static_cast<unsigned>((c | 0x20) - 'a' + 10);
 }
 
+#if defined(__SSE2__)
+// One bit for each of the 16 bytes at `at` that is a control byte.
+inline unsigned control_mask(const char* at) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+  const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(low, del)));
+}
+#endif
+
 // The index of the first control byte (tab included) at or after `at`; text.size() if there is
 // none.
 inline size_t find_control(std::string_view text, size_t at) {
 #if defined(__SSE2__)
-  const __m128i low = _mm_set1_epi8(0x1f);
-  const __m128i del = _mm_set1_epi8(0x7f);
   for (; at + 16 <= text.size(); at += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
-    const __m128i controls =
-        _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, low), bytes), _mm_cmpeq_epi8(bytes, del));
-    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(controls));
+    const unsigned mask = control_mask(text.data() + at);
     if (mask != 0) return at + static_cast<size_t>(std::countr_zero(mask));
+  }
+  if (text.size() >= 16 && at < text.size()) {  // the last 16, some of them once more
+    const size_t from = text.size() - 16;
+    const unsigned mask = control_mask(text.data() + from) >> (at - from);
+    return mask == 0 ? text.size() : at + static_cast<size_t>(std::countr_zero(mask));
   }
 #endif
   while (at < text.size() && !is_byte(text[at], kControlByte)) ++at;

@@ -29,19 +29,11 @@ std::string_view* place_of(std::string_view name, bool request, Pseudo& pseudo) 
   return nullptr;
 }
 
-bool is_lower_case_name(std::string_view name) {
-  if (!is_token(name)) return false;
-  for (const char c : name) {
-    if (c >= 'A' && c <= 'Z') return false;
-  }
-  return true;
-}
-
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 // A name or a value that HTTP/1.1 would read otherwise than HTTP/2 (RFC 9113 8.2.1, 10.3).
 const char* fault_of_field(const Header& field) {
-  if (!is_lower_case_name(field.name)) return "header_name_invalid";
+  if (field.name.empty() || !all_bytes(field.name, kLowerTokenByte)) return "header_name_invalid";
   if (!is_field_value(field.value)) return "header_value_invalid";
   if (!field.value.empty() && (is_blank(field.value.front()) || is_blank(field.value.back()))) {
     return "header_value_blanks";

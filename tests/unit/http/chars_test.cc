@@ -1,0 +1,39 @@
+#include "http/chars.h"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+namespace weir::http {
+namespace {
+
+size_t one_by_one(std::string_view text, size_t at) {
+  while (at < text.size() && !is_byte(text[at], kControlByte)) ++at;
+  return at;
+}
+
+// Sixteen bytes at a time must see what one at a time does, wherever the borders fall.
+TEST_CASE("chars: control bytes are found at every place in texts of every length") {
+  for (size_t size = 0; size <= 50; ++size) {
+    for (size_t place = 0; place <= size; ++place) {
+      std::string text(size, 'x');
+      if (place < size) text[place] = (place % 2) == 0 ? '\t' : '\x7f';
+      for (size_t at = 0; at <= size; ++at) {
+        CAPTURE(size, place, at);
+        REQUIRE(find_control(text, at) == one_by_one(text, at));
+      }
+    }
+  }
+  CHECK(find_control("\xff\x80 ~", 0) == 4);
+}
+
+TEST_CASE("chars: a name of HTTP/2 has no capitals") {
+  CHECK(all_bytes("x-request-id", kLowerTokenByte));
+  for (int c = 0; c < 256; ++c) {
+    const auto byte = static_cast<char>(c);
+    const bool capital = byte >= 'A' && byte <= 'Z';
+    CHECK(is_byte(byte, kLowerTokenByte) == (is_byte(byte, kTokenByte) && !capital));
+  }
+}
+
+}  // namespace
+}  // namespace weir::http
