@@ -79,6 +79,12 @@ bool H2Conn::has_room() const {
   return false;
 }
 
+// Where no more is wanted (a drain, another address) another connection would be wanted no more
+// than this one: who waits is served here.
+bool H2Conn::has_room_for_waiting() const {
+  return session_->can_open() && pool_.may_serve(requests_);
+}
+
 void H2Conn::look_for_room() {
   if (!has_room()) {
     open_.unlink();
@@ -147,15 +153,14 @@ void H2Conn::become_h1() {
 void H2Conn::on_settings() {
   if (phase_ != Phase::kGreeting) return;
   phase_ = Phase::kOpen;
-  const uint32_t allowed = session_->streams_allowed();
-  if (allowed == 0) {
+  if (!session_->can_open()) {  // nor would the next connection
     fail({Source::kUpstream, ErrorKind::kConnect, Retry::kNothingSent, "takes no streams"});
     return;
   }
-  target_->streams_expected = std::min(allowed, limits::kH2StreamsMax);
+  target_->streams_expected = std::min(session_->streams_allowed(), limits::kH2StreamsMax);
   timer_.arm_ms(limits::kH2PingAfterMs);
   while (H2Call* call = waiting_.front()) {
-    if (!has_room()) break;
+    if (!has_room_for_waiting()) break;
     start(*call);
     call->user_->on_conn_ready(*call);
   }

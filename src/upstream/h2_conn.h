@@ -49,6 +49,7 @@ class H2Conn final : public ServerConn {
   void start(H2Call& call);
   void take_over(H2Call& call);
   bool has_room() const;
+  bool has_room_for_waiting() const;
   void look_for_room();
   void check_alive();
   // The connection is lost: all calls fail, then it ends. `error.retry` is for those that have sent

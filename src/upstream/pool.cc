@@ -144,7 +144,7 @@ void Pool::leave(Target& target) {
 }
 
 bool Pool::may_keep(const ServerConn& conn, uint32_t requests) const {
-  return !draining_ && !conn.target_->retired && requests < keepalive_.requests;
+  return !draining_ && !conn.target_->retired && may_serve(requests);
 }
 
 void Pool::remember(ServerConn& conn, uint64_t server_idle_ms) {

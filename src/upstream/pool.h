@@ -67,6 +67,8 @@ class Pool {
 
   // For connections. False: after `requests` it must not take another one.
   bool may_keep(const ServerConn& conn, uint32_t requests) const;
+  // False: no connection may serve another one after so many.
+  bool may_serve(uint32_t requests) const { return requests < keepalive_.requests; }
   // Nobody uses it now: kept, or ended at once if that are enough.
   void remember(ServerConn& conn, uint64_t server_idle_ms);
   // How `target` is spoken to from now on, right after the dial.
