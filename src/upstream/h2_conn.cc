@@ -253,6 +253,7 @@ void H2Conn::on_flush_due() {
     }
     if (stream_->out().size() < kFullBytes) break;
     stream_->flush();
+    if (!stream_->out().empty()) break;  // the socket takes no more, or is broken
   }
   settle();
 }
