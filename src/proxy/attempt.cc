@@ -230,6 +230,14 @@ void Exchange::note_attempt_failure(const Error& error) {
                                                        {"reason", kind_word(error.kind)}});
 }
 
+// At the end of the total time. A client could use most of it up by sending slowly, or choose it
+// (grpc-timeout): that a server had too little of it is no failure of the server.
+bool Exchange::server_is_late() const {
+  if (total_ms_ == 0 || conn_ == nullptr || !request_ended_ || judged_) return false;
+  const uint64_t waited_us = worker_.net().now_us() - answer_due_us_;
+  return waited_us >= total_ms_ * 1000 / 2;
+}
+
 // The present try is over: its in-flight count and its connection go back.
 void Exchange::settle_attempt(bool keep_connection) {
   upstream_us_ = worker_.net().now_us() - attempt_started_us_;

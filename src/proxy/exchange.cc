@@ -151,7 +151,9 @@ Step Exchange::route_request() {
   if (route_->max_body_bytes) body_limit_ = *route_->max_body_bytes;
   uint64_t total_ms = route_->timeout_ms;
   if (total_ms == 0 && route_->cluster != nullptr) total_ms = route_->cluster->timeouts.total_ms;
+  total_ms_ = total_ms;
   if (grpc_) total_ms = grpc_total_ms(request_.headers, total_ms);
+  if (total_ms != total_ms_) total_ms_ = 0;
   if (total_ms != 0) deadline_.arm_ms(total_ms);
   return Step::kRequest;
 }
@@ -318,7 +320,9 @@ void Exchange::on_deadline() {
     on_tunnel_idle();
   } else {
     deadline_.arm_ms(limits::kLateAnswerMs);
-    fail({Source::kUpstream, ErrorKind::kTimeout, Retry::kNever, "total timeout"});
+    const Error error = {Source::kUpstream, ErrorKind::kTimeout, Retry::kNever, "total timeout"};
+    if (server_is_late()) note_attempt_failure(error);
+    fail(error);
   }
 }
 

@@ -138,6 +138,7 @@ class Exchange final : public net::Mortal,
   bool may_retry(const Error& error) const;
   void settle_attempt(bool keep_connection);
   void note_attempt_failure(const Error& error);
+  bool server_is_late() const;
   void on_conn_ready(upstream::ServerSide& side) override;
   void on_conn_failed(const Error& error) override;
   http::ResponseHead& next_response_head() override;
@@ -222,6 +223,7 @@ class Exchange final : public net::Mortal,
   uint32_t attempts_ = 0;
   uint32_t informational_ = 0;
   uint64_t attempt_started_us_ = 0;
+  uint64_t answer_due_us_ = 0;  // since when the server has had all of the request
   uint64_t upstream_us_ = 0;
 
   // Bodies.
@@ -248,6 +250,8 @@ class Exchange final : public net::Mortal,
   http::ResponseFraming framing_;
 
   net::Timer deadline_;  // total time of a request; idle time of a tunnel
+  // As configured; 0: none, or the client wants to wait less.
+  uint64_t total_ms_ = 0;
   uint64_t tunnel_idle_ms_ = 0;
   uint64_t started_us_;
   Error error_;  // the first thing that went wrong

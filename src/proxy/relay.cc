@@ -75,6 +75,7 @@ void Exchange::send_piece(std::string_view piece) {
 
 void Exchange::finish_request_body() {
   request_ended_ = true;
+  answer_due_us_ = worker_.net().now_us();
   conn_->send_end(request_trailers_);
 }
 

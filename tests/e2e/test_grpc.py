@@ -233,6 +233,7 @@ def test_an_error_is_headers_alone(plain):
 def test_grpc_timeout_is_a_deadline_of_weir(plain, value):
     lines = ask(plain, "-H", "Content-Type: application/grpc", "-H", f"grpc-timeout: {value}")
     assert lines[0] == "HTTP/2 200 " and "grpc-status: 4" in lines
+    assert plain.metric("weir_upstream_failures_total", upstream="app") == 0, "it was in no hurry"
 
 
 def test_the_route_bounds_it(plain):

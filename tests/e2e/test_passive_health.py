@@ -1,0 +1,40 @@
+"""What counts as a failure of a server."""
+import time
+
+from support.origin import Origin, by_target
+from support.weir import proxy
+
+
+def silent(conn, _):
+    conn.recv()
+    return False
+
+
+def half(conn, _):
+    conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+    conn.recv()
+    return False
+
+
+ANSWERS = {"silent": silent, "half": half}
+
+
+# ---- the total timeout -------------------------------------------------------------------------
+
+def test_a_server_that_lets_the_total_time_pass_has_failed():
+    with Origin(by_target(ANSWERS)) as origin, proxy(origin, route={"timeout": "200ms"}) as weir:
+        assert weir.get("/silent").status == 504
+        assert weir.metric("weir_upstream_failures_total", reason="timeout") == 1
+        assert weir.metric("weir_upstream_server_up", upstream="app") == 0
+
+
+def test_a_total_timeout_in_an_answer_or_a_slow_request_is_no_failure():
+    with Origin(by_target(ANSWERS)) as origin, proxy(origin, route={"timeout": "600ms"}) as weir:
+        assert not weir.get("/half").complete
+        with weir.client() as slow:
+            slow.send(b"POST /silent HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx")
+            time.sleep(0.4)
+            slow.send(b"x")
+            assert slow.response().status == 504
+        assert weir.metric("weir_upstream_failures_total") == 0
+        assert weir.metric("weir_upstream_server_up", upstream="app") == 1
