@@ -33,6 +33,7 @@ Step Exchange::pick_endpoint() {
   in_flight_ = server_->state.get();
   last_server_ = in_flight_;
   judged_ = false;
+  trial_ = pick.trial;
   ++attempts_;
   attempt_started_us_ = worker_.net().now_us();
   return Step::kConnect;
@@ -253,7 +254,7 @@ void Exchange::settle_attempt(bool keep_connection) {
   in_flight_->in_flight.fetch_sub(1, std::memory_order_relaxed);
   in_flight_ = nullptr;
   if (server_ != nullptr) {
-    if (!judged_) upstream::note_nothing(*server_, worker_.net().now_ms());
+    if (trial_ && !judged_) upstream::note_nothing(*server_, worker_.net().now_ms());
     worker_.metrics().upstream_duration.at(route_->cluster->index).observe_us(upstream_us_);
   }
   server_ = nullptr;

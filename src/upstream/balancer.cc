@@ -73,8 +73,11 @@ bool Balancer::take(Search& search, const Server& server) {
     search.full = true;
     return false;
   }
-  if (search.tier == Tier::kLastResort || standing(server, search.now_ms) == Standing::kUp ||
-      claim_trial(server, search.now_ms)) {
+  if (search.tier == Tier::kLastResort || standing(server, search.now_ms) == Standing::kUp) {
+    return true;
+  }
+  if (claim_trial(server, search.now_ms)) {
+    search.trial = true;
     return true;
   }
   release(server);
@@ -89,7 +92,7 @@ Pick Balancer::pick(const Cluster& cluster, uint64_t now_ms, const Server* avoid
     if (tier == Tier::kLastResort && search.full) break;  // not all are down: some are busy
     const Server* server = hash ? pick_by_hash(search, *hash) : nullptr;
     if (server == nullptr) server = pick_by_load(search);
-    if (server != nullptr) return {server};
+    if (server != nullptr) return {server, false, search.trial};
   }
   if (avoid != nullptr && avoid->state->has_address()) {
     if (acquire(*avoid)) return {avoid};

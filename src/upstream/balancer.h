@@ -14,6 +14,7 @@ namespace weir::upstream {
 struct Pick {
   const Server* server = nullptr;  // with its in-flight count raised: lower it with release()
   bool full = false;               // nobody, because those that are up have their max_connections
+  bool trial = false;              // of a server that is down: nobody else may try it meanwhile
 };
 
 // One per worker (thread-confined).
@@ -38,6 +39,7 @@ class Balancer {
     const Server* avoid;
     Tier tier = Tier::kPrimary;
     bool full = false;  // somebody was left out for his max_connections alone
+    bool trial = false;
   };
 
   static bool eligible(const Search& search, const Server& server);

@@ -21,7 +21,7 @@ bool claim_trial(const Server& server, uint64_t now_ms);
 
 void note_failure(const Server& server, uint64_t now_ms);
 void note_success(const Server& server);
-// A try ended for reasons that say nothing of the server: if it was the trial, the next may come.
+// The trial ended for reasons that say nothing of the server: the next may come.
 void note_nothing(const Server& server, uint64_t now_ms);
 
 }  // namespace weir::upstream

@@ -1,8 +1,10 @@
-"""What counts as a failure of a server."""
+"""What counts as a failure of a server, and who may try one that is down."""
+import threading
 import time
 
-from support.origin import Origin, by_target
-from support.weir import proxy
+from support.origin import Origin, by_target, echo
+from support.waiting import wait_for
+from support.weir import Weir, proxy
 
 
 def silent(conn, _):
@@ -38,3 +40,31 @@ def test_a_total_timeout_in_an_answer_or_a_slow_request_is_no_failure():
             assert slow.response().status == 504
         assert weir.metric("weir_upstream_failures_total") == 0
         assert weir.metric("weir_upstream_server_up", upstream="app") == 1
+
+
+# ---- trials ------------------------------------------------------------------------------------
+
+def test_a_request_from_before_lets_nobody_try_a_server_that_is_down():
+    hanging = threading.Event()
+
+    def hang(conn, _):
+        hanging.set()
+        conn.recv()
+        return False
+
+    table = {"hang": hang, "die": lambda conn, _: conn.reset(), "": lambda conn, _: conn.answer()}
+    with Origin(by_target(table)) as main, Origin(echo) as spare:
+        servers = [{"address": main.address, "fail_timeout": "60s"},
+                   {"address": spare.address, "backup": True}]
+        with Weir({"app": {"servers": servers}},
+                  [{"hosts": ["*"], "routes": [{"path": "/", "upstream": "app"}]}]) as weir:
+            client = weir.client()
+            client.send(b"GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert hanging.wait(10)
+            assert weir.get("/die").status == 200, "the backup's"
+            client.reset()
+            wait_for(lambda: weir.metric("requests_in_flight") == 0)
+            asked = len(main.requests)
+            for _ in range(3):
+                assert weir.get().status == 200
+            assert len(main.requests) == asked

@@ -41,6 +41,7 @@ class World {
     if (pick.server == nullptr) return pick.full ? "full" : "";
     return pick.server->address;
   }
+  Pick pick_whole(uint64_t now_ms = kNow) { return balancer_.pick(cluster_, now_ms, nullptr); }
   std::string pick_and_release(uint64_t now_ms = kNow, const Server* avoid = nullptr,
                                std::optional<uint64_t> hash = std::nullopt) {
     const Pick pick = balancer_.pick(cluster_, now_ms, avoid, hash);

@@ -152,6 +152,17 @@ TEST_CASE("exactly one may try, and a failed trial costs another fail_timeout") 
   CHECK(standing(server, later_ms + 5 + server.fail_timeout_ms) == Standing::kTrialDue);
 }
 
+TEST_CASE("a pick says whether it is the trial") {
+  World world(Balance::kLeastConn);
+  Server& server = world.add("a");
+  CHECK_FALSE(world.pick_whole().trial);
+  note_failure(server, kNow);
+  CHECK_FALSE(world.pick_whole().trial);  // nobody else is there
+  const uint64_t later_ms = kNow + server.fail_timeout_ms;
+  CHECK(world.pick_whole(later_ms).trial);
+  CHECK_FALSE(world.pick_whole(later_ms).trial);
+}
+
 TEST_CASE("max_fails: 0 is never down") {
   World world(Balance::kLeastConn);
   Server& server = world.add("a");
