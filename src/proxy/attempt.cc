@@ -52,7 +52,7 @@ Step Exchange::refuse_without_server(bool full) {
 
 Step Exchange::lease_connection() {
   const upstream::Cluster& cluster = *route_->cluster;
-  conn_ = &worker_.pools().of(*server_).lease(cluster, *server_, *this);
+  conn_ = &worker_.pools().of(*server_).lease(cluster, *server_, *this, fresh_);
   return conn_->ready() ? Step::kSend : Step::kWait;
 }
 
@@ -199,6 +199,7 @@ void Exchange::on_conn_failed(const Error& error) {
   const bool stale =
       error.kind == ErrorKind::kReset && (error.retry == Retry::kNothingSent ||
                                           (error.retry == Retry::kIfIdempotent && conn_->reused()));
+  fresh_ = fresh_ || conn_->reused();
   conn_ = nullptr;
   if (!stale) note_attempt_failure(error);
   if (step_ == Step::kTunnel) {

@@ -221,6 +221,7 @@ class Exchange final : public net::Mortal,
   upstream::ServerSide* conn_ = nullptr;
   bool judged_ = false;  // the try has shown the server to be good or bad
   bool trial_ = false;   // it is the one that may show a server to be up again
+  bool fresh_ = false;   // a connection that had served before was lost: others may be, too
   uint32_t attempts_ = 0;
   uint32_t informational_ = 0;
   uint64_t attempt_started_us_ = 0;

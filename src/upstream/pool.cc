@@ -14,18 +14,28 @@ Pool::Pool(net::Worker& worker, IdleObserver& observer, std::shared_ptr<Endpoint
 
 Pool::~Pool() { WEIR_CHECK(live_.empty()); }
 
-ServerSide& Pool::lease(const Cluster& cluster, const Server& server, ConnUser& user) {
+ServerSide& Pool::lease(const Cluster& cluster, const Server& server, ConnUser& user, bool fresh) {
   keepalive_ = cluster.keepalive;
   avoid_ms_ = server.fail_timeout_ms;
   if (transport_ != cluster.transport) take_transport(cluster.transport);
   if (version_ != state_->addresses_version.load(std::memory_order_acquire)) take_addresses();
   Target& target = targets_.size() == 1 ? *targets_.front() : choose();
-  if (H2Conn* conn = target.open.front()) return conn->lend(user, cluster.timeouts);
-  if (ServerConn* conn = target.idle.front()) {
+  H2Conn* shared = fresh ? find_dialling(target) : target.open.front();
+  if (shared != nullptr) return shared->lend(user, cluster.timeouts);
+  if (ServerConn* conn = fresh ? nullptr : target.idle.front()) {
     let_go_of_idle(*conn);
     return conn->lend(user, cluster.timeouts);
   }
   return dial(target, cluster.timeouts, user);
+}
+
+// With room: all that a lost connection sends away share the next one.
+H2Conn* Pool::find_dialling(Target& target) {
+  H2Conn* found = nullptr;
+  target.open.for_each([&found](H2Conn& conn) {
+    if (conn.phase_ == H2Conn::Phase::kGreeting) found = &conn;
+  });
+  return found;
 }
 
 ServerSide& Pool::dial(Target& target, const UpstreamTimeouts& timeouts, ConnUser& user) {

@@ -58,8 +58,9 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   // Of an idle connection, of one that takes one more, or of a new one that dials (then
-  // on_conn_ready() follows). REQUIRES: the server, which is one of `cluster`, has an address.
-  ServerSide& lease(const Cluster& cluster, const Server& server, ConnUser& user);
+  // on_conn_ready() follows). `fresh`: of none that has served before, which the server may have
+  // closed. REQUIRES: the server, which is one of `cluster`, has an address.
+  ServerSide& lease(const Cluster& cluster, const Server& server, ConnUser& user, bool fresh);
   void end_idle();
   void end_for_good();  // at drain: what is in use ends when it is given back
   void end_all();
@@ -90,6 +91,7 @@ class Pool {
   void take_addresses();
   void retire(std::vector<std::unique_ptr<Target>> gone);
   void take_transport(const std::shared_ptr<const Transport>& transport);
+  static H2Conn* find_dialling(Target& target);
   ServerSide& dial(Target& target, const UpstreamTimeouts& timeouts, ConnUser& user);
   H2Conn& dial_h2(Target& target, const UpstreamTimeouts& timeouts);
   Target& choose();

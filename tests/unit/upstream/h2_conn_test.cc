@@ -74,7 +74,7 @@ TEST_CASE("a connection that breaks while frames are written is left, not writte
   Pool pool(worker, observer, cluster.servers[0].state);
   {
     net::Turn turn(worker);
-    pool.lease(cluster, cluster.servers[0], user);
+    pool.lease(cluster, cluster.servers[0], user, false);
   }
   test::Socket server = test::accept_from(listener);
   REQUIRE(server.send(kWideWindows));
