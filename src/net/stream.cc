@@ -307,7 +307,7 @@ void Stream::write_trampoline(uv_write_t* request, int status) noexcept {
   auto* op = static_cast<WriteOp*>(request->data);
   Stream& stream = op->stream;
   Turn turn(stream.worker_);
-  stream.taken_bytes_ += status == 0 ? op->data.size() : 0;
+  stream.taken_bytes_ += op->data.size();  // how much of a failed one has left nobody knows
   stream.write_op_.reset();
   stream.op_done(stream.worker_);
   if (stream.over_) return;

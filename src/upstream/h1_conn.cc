@@ -57,6 +57,7 @@ void H1Conn::send_head(const OutgoingHead& request) {
   method_ = head.method;
   chunked_ = head.framing == http::Framing::kChunked;
   got_bytes_ = head_done_ = message_done_ = request_sent_ = keep_ = false;
+  sent_before_ = stream_->sent_bytes();
   http::write_request_head(head, head.authority, request.skip_mask, request.extras,
                            request.extras_count, head.upgrade, stream_->out());
   stream_->flush_soon();
@@ -207,7 +208,7 @@ void H1Conn::on_eof() {
     timer_.cancel();
     user_->on_response_end();
   } else if (user_ != nullptr) {
-    fail(ErrorKind::kReset, retry_now(), got_bytes_ ? "closed in the answer" : "closed");
+    fail_lost(got_bytes_ ? "closed in the answer" : "closed");
   } else {
     end();
   }
@@ -217,7 +218,7 @@ void H1Conn::on_lost(int uv_error) {
   if (user_ == nullptr) {
     end();
   } else {
-    fail(ErrorKind::kReset, retry_now(), net::error_name(uv_error));
+    fail_lost(net::error_name(uv_error));
   }
 }
 
@@ -272,6 +273,17 @@ void H1Conn::on_idle(uint64_t timeout_ms) {
 void H1Conn::abandon() {
   user_ = nullptr;
   end();
+}
+
+void H1Conn::fail_lost(const char* detail) {
+  if (got_bytes_) {
+    fail(ErrorKind::kReset, Retry::kNever, detail);
+  } else if (!nothing_sent()) {
+    fail(ErrorKind::kReset, Retry::kIfIdempotent, detail);
+  } else {
+    // A new connection that was of no use is a failure to connect.
+    fail(reused() ? ErrorKind::kReset : ErrorKind::kConnect, Retry::kNothingSent, detail);
+  }
 }
 
 void H1Conn::fail(ErrorKind kind, Retry retry, const char* detail) {

@@ -22,7 +22,7 @@ class H1Conn final : public ServerConn, public ServerSide {
 
   bool ready() const override { return !dialling(); }
   bool reused() const override { return requests_ > 1; }
-  bool may_come_back() const override { return false; }
+  bool may_come_back() const override { return nothing_sent(); }
   bool takes_upgrade() const override { return true; }
   void send_head(const OutgoingHead& request) override;
   void send_body(std::string_view piece) override;
@@ -60,13 +60,15 @@ class H1Conn final : public ServerConn, public ServerSide {
   bool deliver_head(http::ResponseHead& head);
   void fail(const Error& error);
   void fail(ErrorKind kind, Retry retry, const char* detail);
-  Retry retry_now() const { return got_bytes_ ? Retry::kNever : Retry::kIfIdempotent; }
+  void fail_lost(const char* detail);
+  bool nothing_sent() const { return stream_->sent_bytes() == sent_before_; }
 
   ConnUser* user_;
   http::H1Parser parser_;
   http::ResponseHead* head_ = nullptr;
   std::string partial_;          // a head that came in pieces
   size_t scanned_ = 0;           // of partial_
+  uint64_t sent_before_ = 0;     // by the stream, when the present request began
   uint64_t sent_mark_ = 0;       // progress of a congested write at the last look
   uint64_t server_idle_ms_ = 0;  // from "Keep-Alive: timeout"
   uint32_t requests_ = 1;

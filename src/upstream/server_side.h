@@ -56,8 +56,9 @@ class ServerSide {
  public:
   virtual bool ready() const = 0;   // false: on_conn_ready() or on_conn_failed() follows
   virtual bool reused() const = 0;  // the connection has served before
-  // The server may give a request back that it has not looked at (HTTP/2: GOAWAY, REFUSED_STREAM):
-  // its body, held for a while, may go to another one whatever its method.
+  // The server may give a request back that it has not looked at (HTTP/2: GOAWAY, REFUSED_STREAM;
+  // HTTP/1.1: as long as nothing of it has left): its body, held for a while, may go to another one
+  // whatever its method.
   virtual bool may_come_back() const = 0;
   virtual bool takes_upgrade() const = 0;  // REQUIRES: ready()
 

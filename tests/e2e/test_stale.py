@@ -1,12 +1,25 @@
 """Servers that close while weir writes: connections kept too long."""
+import glob
+import signal
 import threading
 
+import pytest
 from support.h2_origin import MAX_CONCURRENT_STREAMS, Peer, edge, h2
 from support.origin import Origin
 from support.waiting import in_threads, wait_for
 from support.weir import proxy
 
 BATCH = 8
+
+
+def stop_for_now(weir):
+    """What comes until it goes on, it will see in this order."""
+    def stopped(path):
+        with open(path, encoding="ascii") as file:
+            return file.read().rpartition(") ")[2].startswith("T")
+
+    weir.signal(signal.SIGSTOP)
+    wait_for(lambda: all(map(stopped, glob.glob(f"/proc/{weir.process.pid}/task/*/stat"))))
 
 
 # ---- keep-alive connections --------------------------------------------------------------------
@@ -68,3 +81,42 @@ def test_what_a_lost_connection_sends_away_shares_the_next_one():
         assert weir.get().status == 200
         assert set(in_threads(BATCH, lambda _: weir.get().status)) == {200}
         assert all_here.is_set() and origin.accepted == 2
+
+
+@pytest.mark.parametrize("request_of", [
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
+def test_a_post_of_which_nothing_has_left_goes_elsewhere(request_of):
+    close, closed = threading.Event(), threading.Event()
+
+    def leaves(conn):
+        conn.origin.requests.append(conn.read_request())
+        conn.answer()
+        if conn.origin.accepted == 1:
+            assert close.wait(30)
+            conn.sock.close()
+            closed.set()
+
+    with Origin(leaves) as origin, proxy(origin) as weir, weir.client() as client:
+        assert client.request().status == 200
+        stop_for_now(weir)
+        client.send(request_of)
+        close.set()
+        assert closed.wait(30)
+        weir.signal(signal.SIGCONT)
+        assert client.response().status == 200
+        assert [r.body for r in origin.requests] == [b"", b"hello"]
+        assert weir.metric("weir_upstream_failures_total") == 0
+
+
+def test_a_post_that_has_left_is_sent_once():
+    def dies(conn):
+        conn.origin.requests.append(conn.read_request())
+        conn.answer()
+        conn.origin.requests.append(conn.read_request())
+        conn.reset()
+
+    with Origin(dies) as origin, proxy(origin) as weir, weir.client() as client:
+        assert client.request().status == 200
+        assert client.request("POST", "/once", body=b"hello").status == 502
+        assert [r.target for r in origin.requests] == ["/", "/once"]
