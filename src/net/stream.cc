@@ -137,6 +137,7 @@ void Stream::start_reading() {
 }
 
 void Stream::stop_reading() {
+  rest_due_ = false;
   if (!reading_) return;
   uv_read_stop(handle());
   reading_ = false;
@@ -163,12 +164,7 @@ void Stream::read_trampoline(uv_stream_t* handle, ssize_t count, const uv_buf_t*
     if (filled) {  // offer twice as much next time; read_less() takes it back
       stream->read_size_ = std::min(stream->read_size_ * 2, stream->worker_.read_max_bytes());
     }
-    const std::string_view bytes(stream->worker_.read_buffer(), static_cast<size_t>(count));
-    if (stream->tls_ == nullptr) {
-      stream->owner_->on_bytes(bytes);
-    } else {
-      stream->on_ciphertext(bytes);
-    }
+    stream->take({stream->worker_.read_buffer(), static_cast<size_t>(count)});
     return;
   }
   stream->stop_reading();
@@ -178,6 +174,14 @@ void Stream::read_trampoline(uv_stream_t* handle, ssize_t count, const uv_buf_t*
     stream->owner_->on_eof();
   } else {
     stream->owner_->on_broken(error);
+  }
+}
+
+void Stream::take(std::string_view bytes) {
+  if (tls_ == nullptr) {
+    owner_->on_bytes(bytes);
+  } else {
+    on_ciphertext(bytes);
   }
 }
 
@@ -312,8 +316,8 @@ void Stream::write_trampoline(uv_write_t* request, int status) noexcept {
   stream.op_done(stream.worker_);
   if (stream.over_) return;
   if (status != 0) {
-    stream.stop_reading();
-    stream.owner_->on_broken(status);
+    stream.break_later(status);
+    stream.tell_broken();
     return;
   }
   stream.flush();
@@ -345,9 +349,23 @@ uint64_t Stream::delivered_bytes() const {
 void Stream::break_later(int uv_error) {
   if (broken_ != 0 || over_) return;
   broken_ = uv_error;
+  const bool reads = reading_;
   stop_reading();
+  rest_due_ = reads && hears_out_;
   out_.clear();
   flush_soon();
+}
+
+// Whatever failed the write came behind what is to be read: all of that is there.
+void Stream::tell_broken() {
+  while (rest_due_) {
+    const ssize_t count = ::recv(fd(), worker_.read_buffer(), kReadMinBytes, MSG_DONTWAIT);
+    if (count <= 0) break;
+    take({worker_.read_buffer(), static_cast<size_t>(count)});
+    if (over_) return;
+  }
+  dirty_.unlink();
+  owner_->on_broken(broken_);
 }
 
 void Stream::on_flush() {
@@ -357,9 +375,7 @@ void Stream::on_flush() {
     if (over_) return;
   }
   if (broken_ == 0) flush();
-  if (broken_ == 0) return;
-  dirty_.unlink();
-  owner_->on_broken(broken_);
+  if (broken_ != 0) tell_broken();
 }
 
 void Stream::shutdown_when_flushed() {

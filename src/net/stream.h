@@ -92,6 +92,9 @@ class Stream final : public Mortal {
   // Queue for this iteration's flush: write to out(), then call flush_soon().
   Buffer& out() { return out_; }
   void flush_soon();
+  // When a write fails, what had come before is told by on_bytes() before on_broken(), as long as
+  // the owner reads: a peer may answer early and close.
+  void hear_out_when_broken() { hears_out_ = true; }
   // The owner writes when the flush comes, once for all that happened in the iteration.
   void fill_before_flush() { owner_fills_ = true; }
   // Queues small pieces, sends large ones at once together with what is queued.
@@ -122,6 +125,8 @@ class Stream final : public Mortal {
   int fd() const;  // -1: not connected
   uv_stream_t* handle() { return reinterpret_cast<uv_stream_t*>(&handle_); }
   void break_later(int uv_error);
+  void tell_broken();
+  void take(std::string_view bytes);
   int reset_behind_eof();
   size_t try_write(const std::string_view* spans, size_t count);
   void queue_write(Buffer&& bytes);
@@ -166,6 +171,8 @@ class Stream final : public Mortal {
   bool connecting_ = false;
   bool shutdown_wanted_ = false;
   bool owner_fills_ = false;
+  bool hears_out_ = false;
+  bool rest_due_ = false;  // what came before a write failed is to be read
 };
 
 }  // namespace weir::net

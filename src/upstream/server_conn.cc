@@ -54,6 +54,7 @@ void ServerConn::on_connected() {
   dialling_ = false;
   timer_.cancel();
   stream_->detect_dead_peer(timeouts_.send_ms);
+  stream_->hear_out_when_broken();
   stream_->start_reading();  // with TLS it has begun before
   if (stream_->tls() == nullptr) write_preface(stream_->out());
   on_dialled();

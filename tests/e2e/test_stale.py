@@ -1,4 +1,4 @@
-"""Servers that close while weir writes: connections kept too long."""
+"""Servers that close while weir writes: connections kept too long, and answers before the end."""
 import glob
 import signal
 import threading
@@ -120,3 +120,28 @@ def test_a_post_that_has_left_is_sent_once():
         assert client.request().status == 200
         assert client.request("POST", "/once", body=b"hello").status == 502
         assert [r.target for r in origin.requests] == ["/", "/once"]
+
+
+# ---- answers before the end --------------------------------------------------------------------
+
+def test_an_early_answer_is_read_though_the_body_cannot_be_written():
+    begun, close, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def refuses(conn):
+        conn.sock.recv(10)
+        begun.set()
+        assert close.wait(30)
+        conn.answer("no more, thanks", "413 Content Too Large", [("Connection", "close")])
+        conn.sock.close()  # what it has not read makes this a reset
+        closed.set()
+
+    with Origin(refuses) as origin, proxy(origin) as weir, weir.client() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 20000)
+        assert begun.wait(30)
+        stop_for_now(weir)
+        client.send(b"x" * 100000)
+        close.set()
+        assert closed.wait(30)
+        weir.signal(signal.SIGCONT)
+        answer = client.response()
+        assert (answer.status, answer.body) == (413, b"no more, thanks")

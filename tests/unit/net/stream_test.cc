@@ -263,5 +263,26 @@ TEST_CASE("a write that fails is told by the flush, once, and nothing is kept of
   CHECK(worker.blocks().in_use() == 0);
 }
 
+TEST_CASE("what came before a write failed is told first, to an owner that wants to hear it") {
+  for (const bool hears_out : {true, false}) {
+    CAPTURE(hears_out);
+    Pair pair;
+    Worker worker(0);
+    Scribe scribe(worker, "broken");
+    {
+      Turn turn(worker);
+      take_over(worker, scribe, pair);
+      if (hears_out) scribe.stream->hear_out_when_broken();
+      CHECK(pair.far.send("no more, thanks"));
+      pair.far.reset();
+      scribe.stream->write(std::string(Stream::kCoalesceBytes + 1, 'x'));
+      CHECK(scribe.heard.empty());
+    }
+    worker.run();
+    CHECK(scribe.heard == (hears_out ? "no more, thanks" : ""));
+    CHECK(scribe.words == "broken ");
+  }
+}
+
 }  // namespace
 }  // namespace weir::net
