@@ -76,7 +76,8 @@ class Stream final : public Mortal {
   Buffer& before_tls();
 
   // TCP: a peer that is gone without a word is noticed: bytes that it does not acknowledge within
-  // that time break the stream (TCP_USER_TIMEOUT), and a silent one is probed (keepalive).
+  // that time break the stream (TCP_USER_TIMEOUT; so does a peer that takes nothing for as long),
+  // and a silent one is probed (keepalive). 0: the system's own time, and who takes nothing may.
   void detect_dead_peer(uint64_t unacknowledged_ms);
 
   // The socket's two ends; no address when it is not connected (any more). A system call each.

@@ -162,6 +162,7 @@ bool H1Conn::deliver_head(http::ResponseHead& head) {
     state_ = State::kTunnel;
     head_done_ = true;
     timer_.cancel();
+    stream_->detect_dead_peer(0);  // timeouts.send is not for tunnels
     user_->on_upgraded();
     return user_ != nullptr;
   }

@@ -31,7 +31,7 @@ class H1Conn final : public ServerConn, public ServerSide {
   void pause() override;
   void resume() override;
   void read_less() override { stream_->read_less(); }
-  void send_tunnel(std::string_view bytes) override { write(bytes); }
+  void send_tunnel(std::string_view bytes) override { stream_->write(bytes); }
   void shutdown_tunnel() override { stream_->shutdown_when_flushed(); }
   size_t unsent() const override { return stream_->unsent(); }
   void release() override;

@@ -55,6 +55,7 @@ void H2Call::send_body(std::string_view piece) {
   if (congested_ || queued() < limits::kH2QueueBytes) return;
   congested_ = true;
   conn_->session_->watch(*this);
+  if (tunnel_) return;  // has no time but its user's
   sent_mark_ = framed_bytes();
   timer_.arm_ms(timeouts_.send_ms);
 }

@@ -1,4 +1,6 @@
 """HTTP/2 towards servers: what they get, and which of their answers go on."""
+import time
+
 import pytest
 from support.h2_origin import (DATA, ENABLE_CONNECT_PROTOCOL, OK, PROTOCOL_ERROR, by_path, edge, h2)
 from support.origin import Origin
@@ -222,6 +224,25 @@ def test_websocket():
         assert request.reset is None, "both sides have ended it"
         assert weir.log_of("/chat")[-1]["status"] == 101
         assert weir.get("/next").status == 200 and origin.accepted == 1
+
+
+def test_websocket_to_a_server_that_takes_nothing_for_long():
+    def on_head(peer, request):
+        peer.headers(request, OK)
+
+    size = 1 << 20
+    server = h2(on_head=on_head, settings={ENABLE_CONNECT_PROTOCOL: 1}, credit=False)
+    with Origin(server) as origin, edge(origin, timeouts={"send": "300ms"}) as weir:
+        with weir.client() as client:
+            client.send(UPGRADE)
+            assert client.head()[0] == 101
+            client.send(b"x" * size)
+            request = origin.requests[0]
+            wait_for(lambda: len(request.body) == 65535)
+            time.sleep(0.6)
+            server.peers[0].credit(0, size)
+            server.peers[0].credit(request.stream, size)
+            wait_for(lambda: len(request.body) == size)
 
 
 def test_websocket_refused():

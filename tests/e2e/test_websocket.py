@@ -348,3 +348,25 @@ def test_slow_server_holds_the_client_back(patient):
         sender.join(15)
         assert client.read_exactly(3) == b"all" and origin.taken == 64 * MIB
         assert grown(weir, before) < 8 * MIB
+
+
+def test_a_server_that_takes_nothing_has_the_time_of_the_tunnel():
+    timeouts = {"send": "300ms"}
+    with Origin(handler) as origin, proxy(origin, {"timeouts": timeouts}) as weir:
+        origin.go_on = threading.Event()
+        with RawClient(weir.address) as client:
+            assert upgrade(client, "/deaf")[0] == 101
+            sent = [0]
+
+            def send():
+                for _ in range(64):
+                    client.send(b"x" * MIB)
+                    sent[0] += MIB
+
+            sender = threading.Thread(target=send)
+            sender.start()
+            settled(lambda: sent[0])
+            time.sleep(1.5)  # timeouts.send, by weir's clock and by the kernel's
+            origin.go_on.set()
+            sender.join(15)
+            assert client.read_exactly(3) == b"all" and origin.taken == 64 * MIB
