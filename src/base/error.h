@@ -26,6 +26,7 @@ enum class ErrorKind : uint8_t {
   kNoServer,     // nobody left to ask
   kRefused,      // policy said no
   kOverload,     // a bound of weir's own was reached
+  kShutdown,     // weir ends, and this had not
   kInternal,
 };
 

@@ -298,10 +298,13 @@ void Exchange::unpin() {
   route_ = nullptr;
 }
 
-// The client is gone, late, or breaks its body's framing.
+// The client is gone, late, or breaks its body's framing; or the worker cuts what is left.
 void Exchange::on_client_failed(ErrorKind kind, const char* detail) {
   if (over()) return;
-  const Error error = {Source::kClient, kind, Retry::kNever, detail};
+  Error error = {Source::kClient, kind, Retry::kNever, detail};
+  if (worker_.was_cut()) {
+    error = {Source::kWeir, ErrorKind::kShutdown, Retry::kNever, "grace is over"};
+  }
   if (!error_) error_ = error;
   const bool can_answer = kind != ErrorKind::kReset && !committed_ && step_ != Step::kTunnel;
   if (!can_answer) {

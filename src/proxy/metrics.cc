@@ -153,6 +153,7 @@ std::string_view kind_word(ErrorKind kind) {
     case ErrorKind::kNoServer: return "no_server";
     case ErrorKind::kRefused: return "refused";
     case ErrorKind::kOverload: return "overload";
+    case ErrorKind::kShutdown: return "shutdown";
     case ErrorKind::kInternal: return "internal";
   }
   return "";

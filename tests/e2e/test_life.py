@@ -10,6 +10,8 @@ import threading
 import time
 
 import pytest
+from support.h2 import H2Client
+from support.h2 import get as h2_get
 from support.load import Load
 from support.origin import Origin, echo
 from support.raw import Closed
@@ -62,6 +64,19 @@ def test_drain_past_its_grace_cuts_and_says_so(holding):
         weir.wait_metric("requests_in_flight", 1)
         weir.signal(signal.SIGINT)
         assert weir.process.wait(5) == 1
+
+
+def test_the_log_says_that_it_was_weir_who_cut(holding):
+    listener = {"protocols": ["h2c", "http/1.1"]}
+    with proxy(holding, shutdown={"grace": "300ms"}, listener=listener, expect_exit=1) as weir:
+        with weir.client() as one, H2Client(weir.address) as two:
+            one.send(b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n")
+            two.headers(1, h2_get("/two"))
+            weir.wait_metric("requests_in_flight", 2)
+            weir.signal(signal.SIGTERM)
+            assert weir.process.wait(5) == 1
+        for uri in ("/one", "/two"):
+            assert weir.log_of(uri)[0]["error"] == "weir: shutdown: grace is over"
 
 
 def test_second_signal_exits_at_once(holding):
