@@ -280,6 +280,7 @@ Step Exchange::finish() {
 void Exchange::end(bool cut) {
   if (over()) return;
   if (in_flight_ != nullptr) settle_attempt(false);
+  if (in_tunnel() && has_connection()) worker_.tunnel_ended(client_.listener_slot());
   step_ = Step::kOver;
   ++epoch_;
   deadline_.cancel();

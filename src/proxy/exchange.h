@@ -90,6 +90,8 @@ class Exchange final : public net::Mortal,
   void resume(uint32_t epoch, bool proceed, LocalReply reply);
   bool over() const { return step_ == Step::kOver; }
   bool in_tunnel() const { return step_ == Step::kTunnel; }
+  // One of its own: other requests share it over HTTP/2.
+  bool has_connection() const { return request_.version != http::Version::kHttp2; }
 
  private:
   friend class FilterContext;

@@ -113,8 +113,18 @@ void ProxyWorker::remove_slot(uint32_t slot) {
 }
 
 void ProxyWorker::let_go_if_unused(Slot& slot) {
-  if (!slot.removed || slot.connections > 0 || slot.epoch == nullptr) return;
-  unpin(std::exchange(slot.epoch, nullptr));
+  if (!slot.removed || slot.connections > slot.tunnels) return;
+  if (slot.epoch != nullptr) {
+    slot.kept = std::make_unique<ListenerConfig>(slot.epoch->snapshot->listeners[slot.index]);
+    slot.kept->tls = nullptr;  // has the certificates of all sites
+    unpin(std::exchange(slot.epoch, nullptr));
+  }
+  if (slot.connections == 0) slot.kept = nullptr;
+}
+
+void ProxyWorker::tunnel_began(uint32_t slot) {
+  ++slots_[slot].tunnels;
+  let_go_if_unused(slots_[slot]);
 }
 
 void ProxyWorker::close_listener(uint32_t slot, bool serve_queue) {

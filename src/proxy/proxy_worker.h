@@ -69,8 +69,13 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   Epoch* pin(uint32_t slot);
   uint32_t listener_index(uint32_t slot) const { return slots_[slot].index; }  // in that epoch
   const ListenerConfig& listener_config(uint32_t slot) const {
-    return slots_[slot].epoch->snapshot->listeners[slots_[slot].index];
+    const Slot& of = slots_[slot];
+    return of.epoch == nullptr ? *of.kept : of.epoch->snapshot->listeners[of.index];
   }
+  // A connection of that listener asks for nothing but bytes from now on, until it ends; and the
+  // last of these was.
+  void tunnel_began(uint32_t slot);
+  void tunnel_ended(uint32_t slot) { --slots_[slot].tunnels; }
   bool is_removed(uint32_t slot) const { return slots_[slot].removed; }
   void unpin(Epoch* epoch);
   upstream::Pools& pools() { return pools_; }
@@ -99,6 +104,8 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
     Epoch* epoch = nullptr;  // the present one; of a removed slot its last one, pinned
     uint32_t index = 0;      // of epoch->snapshot->listeners
     size_t connections = 0;
+    size_t tunnels = 0;                    // of these
+    std::unique_ptr<ListenerConfig> kept;  // where only tunnels are left: without the snapshot
     bool inherited = false;
     bool removed = false;
   };

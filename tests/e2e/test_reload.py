@@ -11,6 +11,7 @@ import pytest
 from support.load import Load
 from support.origin import Origin, echo
 from support.raw import RawClient
+from support.waiting import wait_for
 from support.weir import Weir, proxy
 
 RESPOND = [{"hosts": ["*"], "routes": [{"path": "/", "respond": {"status": 200, "body": "own"}}]}]
@@ -129,6 +130,33 @@ def test_a_removed_listener_serves_what_it_has():
             with pytest.raises(ConnectionRefusedError):
                 RawClient(gone)
             assert weir.get().body == b"late"
+
+
+def test_a_tunnel_on_a_removed_listener_keeps_no_configuration():
+    with Origin(upgrade_or_echo) as origin, proxy(origin) as weir:
+        def has_old():
+            return any('upstream="old"' in series for series in weir.metrics())
+
+        since = len(weir.lines)
+        weir.config["listeners"]["gone"] = {"address": "127.0.0.1:0"}
+        weir.config["upstreams"]["old"] = {"servers": [{"address": "127.0.0.1:1"}]}
+        weir.write_config()
+        weir.reload()
+        gone = port_of(weir, "gone", since)
+        with RawClient(gone) as first, RawClient(gone) as second:
+            for tunnel in (first, second):
+                tunnel.send(ASK)
+                assert tunnel.head()[0] == 101
+            assert has_old()
+            del weir.config["listeners"]["gone"], weir.config["upstreams"]["old"]
+            weir.write_config()
+            weir.reload()
+            wait_for(lambda: not has_old())
+            for tunnel in (first, second):
+                tunnel.send(b"alive")
+                assert tunnel.read_exactly(5) == b"alive"
+                tunnel.half_close()
+                tunnel.assert_closed()
 
 
 def test_many_reloads_under_load_with_tunnels():
