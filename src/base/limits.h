@@ -33,6 +33,10 @@ inline constexpr uint64_t kAgedConnectionIdleMs = 1000;
 // Exchanges of one worker. Reached: 503 before anything is allocated.
 inline constexpr size_t kExchangesMax = 1 << 20;
 
+// Pipelined requests of one connection that are answered in one go, without a server: their memory
+// is free again only behind it, and others wait. Reached: the next ones wait for the next tick.
+inline constexpr uint32_t kRequestsInARow = 64;
+
 // Silence in a tunnel of which one side has ended. Reached: closed.
 inline constexpr uint64_t kHalfClosedTunnelMs = 5000;
 

@@ -61,6 +61,8 @@ void Connection::on_bytes(std::string_view bytes) {
 void Connection::process(std::string_view bytes) {
   WEIR_ASSERT(!processing_);
   processing_ = true;
+  breather_ = false;
+  const uint32_t row_ends = requests_ + limits::kRequestsInARow;
   // A body is looked at once more when its last byte is taken: only then its end is seen.
   for (bool go_on = true; go_on && (!bytes.empty() || in_body());) {
     switch (state_) {
@@ -69,6 +71,9 @@ void Connection::process(std::string_view bytes) {
         if (client_.stream->congested()) {  // no next answer before the last one is read
           hold(bytes);
           client_.stream->stop_reading();
+          go_on = false;
+        } else if (requests_ == row_ends) {
+          take_a_breath(bytes);
           go_on = false;
         } else {
           go_on = take_head(bytes);
@@ -124,6 +129,13 @@ void Connection::hold(std::string_view bytes) {
   }
   // A head under way is bounded by its own limit, and nobody would start reading again.
   if (state_ != State::kHead && bytes.size() > worker_.hold_bytes()) client_.stream->stop_reading();
+}
+
+void Connection::take_a_breath(std::string_view bytes) {
+  hold(bytes);
+  client_.stream->stop_reading();
+  breather_ = true;
+  timer_.arm_ms(1);
 }
 
 // False when `bytes` holds no complete head (they are kept then).
@@ -280,6 +292,12 @@ void Connection::on_timeout() {
       return;
     case State::kWait:
     case State::kTunnel: return;  // a timer of before: the exchange keeps its own time
+    case State::kIdle:
+      if (breather_) {
+        go_idle();
+        return;
+      }
+      [[fallthrough]];
     default: end();
   }
 }

@@ -33,7 +33,7 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   // Who moves on from a state: the client's bytes (read), the timer, or the exchange.
   //
   //            reads           timer             left by
-  //   kIdle    yes             keepalive, age, send  the next head's first byte; drain
+  //   kIdle    yes             keepalive, age, send  the next head's first byte; drain; breather_
   //   kHead    yes             header, min_rate  the end of the head, a refusal
   //   kBody    unless paused   body, min_rate    the last byte: kWait; an answer: kDebt, kClosing
   //   kWait    to hold()       send              exchange_over()
@@ -96,6 +96,7 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   void refuse_exchange(const http::Refusal& refusal);
   void process_held();
   void hold(std::string_view bytes);
+  void take_a_breath(std::string_view bytes);
   void body_complete();
   void go_idle();
   bool no_more_requests() const;
@@ -136,6 +137,7 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   bool processing_ = false;  // process() is on the stack: it goes on with the next request
   bool body_paused_ = false;
   bool more_input_ = false;  // behind the request that process() is at
+  bool breather_ = false;    // in kIdle: held_ is gone on with when the timer fires
   bool reset_ = false;       // the client takes nothing: nothing of the answer may stay queued
   bool eof_ = false;         // the client has shut its side: answer what was asked, then close
 };

@@ -37,7 +37,6 @@ void Connection::send_head(const http::ResponseHead& head, const http::ResponseF
 
 void Connection::send_body(std::string_view piece) {
   if (piece.empty()) return;
-  const bool was_congested = client_.stream->congested();
   bytes_out_ += piece.size();
   if (framing_ == http::Framing::kChunked) {
     char size[20];
@@ -49,7 +48,8 @@ void Connection::send_body(std::string_view piece) {
   } else {
     client_.stream->write(piece);
   }
-  if (client_.stream->congested() && !was_congested) watch_sending();
+  // The flush of an earlier iteration may have been what filled the socket.
+  if (client_.stream->congested() && congested_at_ms_ == 0) watch_sending();
 }
 
 void Connection::send_end(const http::HeaderList* trailers) {

@@ -4,7 +4,7 @@ import threading
 import time
 
 from support.origin import Origin, OriginConnection, echo
-from support.weir import proxy
+from support.weir import Weir, proxy
 
 BODY_BYTES = 128 << 20   # a hundred times what may be held
 GROWTH_BYTES = 24 << 20  # read buffer, blocks in flight, sanitizer overhead
@@ -198,3 +198,17 @@ def test_flood_of_pipelined_requests_is_bounded():
         except OSError:
             pass  # weir has stopped reading
         assert weir.rss_bytes() - before < GROWTH_BYTES
+
+
+def test_pipelined_requests_that_weir_answers_itself_take_turns():
+    """Each holds a block of memory until the turn is over: not all of a read's in one."""
+    count = 3000
+    sites = [{"hosts": ["*"], "routes": [{"path": "/", "respond": {"status": 200}}]}]
+    with Weir(sites=sites, memory={"buffers": "4MiB"},
+              listener={"connection": {"requests": count + 1}}) as weir, weir.client() as client:
+        sender = threading.Thread(
+            target=lambda: client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" * count))
+        sender.start()
+        assert [client.response("HEAD").status for _ in range(count)] == [200] * count
+        sender.join()
+        assert weir.metric("weir_connections_refused_total", reason="memory") == 0

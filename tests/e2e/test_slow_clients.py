@@ -121,6 +121,21 @@ def test_slow_readers():
                     assert "timeout" in error and "reads too slowly" in error
 
 
+def test_a_reader_of_small_pieces_is_watched_too():
+    """The flush of an iteration fills the socket, not the piece that is being written."""
+    def trickle(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(5000):
+            conn.send(b"fa0\r\n" + b"z" * 4000 + b"\r\n")
+            time.sleep(0.0005)
+
+    listener = {"timeouts": {"send": "1s"}}
+    with Origin(by_target({"trickle": trickle})) as origin:
+        with proxy(origin, listener=listener) as weir, small_window_client(weir.address) as sock:
+            sock.sendall(b"GET /trickle HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert "client: timeout" in weir.log_of("/trickle", seconds=30)[0]["error"]
+
+
 def queued_bytes(port):
     """What the kernel holds for each client of this port."""
     with open("/proc/net/tcp") as table:
