@@ -39,11 +39,27 @@ bool apply(const HeaderEdit& edit, proxy::Exchange& exchange, http::HeaderList& 
 
 bool is_host(const HeaderEdit& edit) { return iequals(edit.name, "host"); }
 
+// The client's own value is not to reach the server.
+bool replaces(const HeaderEdit& edit) {
+  return edit.mode == HeaderMode::kSet || edit.mode == HeaderMode::kRemove;
+}
+
+// A backend that makes variables of names takes X_Tenant for the X-Tenant that is set here.
+void remove_look_alikes(const std::vector<HeaderEdit>& edits, http::HeaderList& headers) {
+  headers.remove_if([&edits](const http::Header& header) {
+    if (header.name.find('_') == std::string_view::npos) return false;
+    return std::any_of(edits.begin(), edits.end(), [&header](const HeaderEdit& edit) {
+      return replaces(edit) && http::same_variable(header.name, edit.name);
+    });
+  });
+}
+
 class HeadersFilter : public proxy::Filter {
  public:
   explicit HeadersFilter(const HeaderEdits& edits) : edits_(edits) {}
 
   proxy::Verdict on_request(proxy::FilterContext& context, http::RequestHead& head) override {
+    if (!edits_.request.empty()) remove_look_alikes(edits_.request, head.headers);
     for (const HeaderEdit& edit : edits_.request) {
       const bool applied = is_host(edit) ? render_host(edit, context.exchange())
                                          : apply(edit, context.exchange(), head.headers);

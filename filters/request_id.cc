@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "filters/header_name.h"
+#include "http/rules.h"
 #include "proxy/exchange.h"
 
 namespace weir::filters {
@@ -27,7 +28,11 @@ class RequestId : public proxy::Filter {
         exchange.set_request_id(sent->value);
       }
     }
-    head.headers.set(options_.header, exchange.request_id());
+    // Look-alikes as well: X_Request_Id is the same variable to many a server.
+    head.headers.remove_if([this](const http::Header& header) {
+      return http::same_variable(header.name, options_.header);
+    });
+    head.headers.add(options_.header, exchange.request_id());
     return proxy::Next{};
   }
 

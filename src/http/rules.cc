@@ -289,8 +289,7 @@ Refusal check_request(RequestHead& head, const HeadLimits& limits) {
   if (seen.expects_other) return {417, "expect_unknown"};
   const bool has_body = head.framing == Framing::kChunked || head.content_length > 0;
   const bool http11 = head.version == Version::kHttp11;
-  head.expect_continue =
-      seen.expects_continue && head.version != Version::kHttp10 && has_body;
+  head.expect_continue = seen.expects_continue && head.version != Version::kHttp10 && has_body;
   head.keep_alive = persists(seen, head.version);
   head.upgrade = {};
   if (http11 && head.method == Method::kGet && !has_body && seen.upgrades == 1 &&
@@ -406,6 +405,15 @@ bool wants_trailers(const HeaderList& headers) {
     });
   }
   return wants;
+}
+
+bool same_variable(std::string_view a, std::string_view b) {
+  const auto folded = [](char c) { return c == '_' ? '-' : to_lower(c); };
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (folded(a[i]) != folded(b[i])) return false;
+  }
+  return true;
 }
 
 bool is_token(std::string_view text) { return !text.empty() && all_bytes(text, kTokenByte); }

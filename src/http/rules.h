@@ -67,6 +67,10 @@ bool connection_names(const HeaderList& headers, std::string_view name);
 // TE says that trailers are understood (RFC 9110 10.1.4).
 bool wants_trailers(const HeaderList& headers);
 
+// True for two names of which a backend makes one variable (CGI, WSGI, Rack, PHP): whatever their
+// case, and "_" for "-".
+bool same_variable(std::string_view a, std::string_view b);
+
 // A name / value that weir may send: a token; no CR, LF, NUL.
 bool is_token(std::string_view text);
 bool is_field_value(std::string_view text);

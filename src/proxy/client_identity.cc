@@ -1,15 +1,27 @@
 // What servers are told of the certificate that a client has shown.
+#include <algorithm>
+
+#include "http/rules.h"
 #include "net/tls.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
 
 namespace weir::proxy {
 
+// Look-alikes, too: many a backend cannot tell them from the field itself.
+void Exchange::drop_reserved_fields(http::HeaderList& fields) const {
+  const std::vector<std::string>& reserved = pinned_->snapshot->reserved_fields;
+  if (reserved.empty()) return;
+  fields.remove_if([&reserved](const http::Header& field) {
+    return std::any_of(reserved.begin(), reserved.end(), [&field](const std::string& name) {
+      return http::same_variable(field.name, name);
+    });
+  });
+}
+
 // Before routes and filters look at the request: nobody but weir says who the client is.
 void Exchange::tell_client_identity() {
-  for (const std::string& name : pinned_->snapshot->reserved_fields) {
-    request_.headers.remove(name);
-  }
+  drop_reserved_fields(request_.headers);
   const net::Tls* tls = client_.tls();
   const net::TlsPeer* peer = tls == nullptr ? nullptr : tls->peer();
   if (peer == nullptr) return;

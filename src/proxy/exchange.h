@@ -102,6 +102,7 @@ class Exchange final : public net::Mortal,
   Step admit();
   Step route_request();
   void tell_client_identity();  // client_identity.cc
+  void drop_reserved_fields(http::HeaderList& fields) const;
   Step run_request();
   void make_filters(const FilterChain& chain);
   Step run_action();

@@ -36,6 +36,7 @@ bool Exchange::holds_enough(const Buffer& held) const {
 void Exchange::on_request_end() {
   request_done_ = true;
   if (discard_body_ || over()) return;
+  if (request_trailers_ != nullptr) drop_reserved_fields(*request_trailers_);
   if (head_sent_ && held_request_.empty()) finish_request_body();
 }
 

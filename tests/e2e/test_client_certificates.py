@@ -1,7 +1,9 @@
 """Client certificates: who must show one, and what servers and logs are told of it."""
+import json
 import ssl
 
 import pytest
+from support.h2 import H2Client, get
 from support.origin import Origin, echo
 from support.raw import Closed, RawClient
 from support.tls import Certificate, TlsClient, client_context
@@ -63,6 +65,36 @@ def test_optional_certificates_are_told_and_never_believed_from_headers(made):
         with RawClient((host, int(port))) as client:
             seen = client.request("GET", "/", headers=SPOOFED).json()
             assert not [name for name, _ in seen["headers"] if name.lower().startswith("x-client")]
+
+
+LOOK_ALIKES = [("X_Client_Subject", "CN=root"), ("x-client_verify", "SUCCESS"),
+               ("X_CLIENT-SAN", "DNS:root")]
+
+
+def test_neither_look_alikes_nor_trailers_say_who_a_client_is(made):
+    spoofed = [(name.lower(), value) for name, value in SPOOFED + LOOK_ALIKES]
+    trailers = [*spoofed, ("x-sum", "7")]
+
+    def told(answer):
+        seen = json.loads(answer.body)
+        assert seen["trailers"] in ([["X-Sum", "7"]], [["x-sum", "7"]])
+        return [(name.lower(), value) for name, value in seen["headers"]
+                if "client" in name.lower()]
+
+    with Origin(echo) as origin, weir_with(origin, made, {"mode": "optional"}) as weir:
+        with TlsClient(weir.address) as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n" +
+                        lines_of(spoofed) + b"\r\n2\r\nok\r\n0\r\n" + lines_of(trailers) + b"\r\n")
+            assert told(client.response()) == [("x-client-verify", "NONE")]
+        with H2Client(weir.address, tls="localhost") as client:
+            client.headers(1, get("/", *spoofed, method="POST", authority="localhost"), end=False)
+            client.data(1, b"ok")
+            client.headers(1, trailers)
+            assert told(client.answer(1)) == [("x-client-verify", "NONE")]
+
+
+def lines_of(fields):
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
 
 
 def test_required_certificates(made):

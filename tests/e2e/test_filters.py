@@ -107,6 +107,18 @@ def test_request_edits(pair):
     assert at_server(get(pair, "/"), "X-Once") == ["ours"]
 
 
+def test_look_alikes_of_what_weir_sets_do_not_pass(pair):
+    headers = [("X_Tenant", "spoofed"), ("x-TENANT", "spoofed"), ("X_Debug", "1"),
+               ("X_Request-Id", "theirs"), ("X_Request_Id", "theirs")]
+    response = get(pair, "/", [*headers, ("X_Who", "me"), ("X_Once", "theirs"), ("a_b", "1")])
+    seen = {name.lower(): value for name, value in response.json()["headers"]}
+    assert seen["x-tenant"] == "acme" and UUID4.fullmatch(seen["x-request-id"])
+    assert not {"x_tenant", "x_debug", "x_request-id", "x_request_id"} & set(seen)
+    # Where the client's own value may stand, so may another name.
+    assert (seen["x_who"], seen["x_once"], seen["a_b"]) == ("me", "theirs", "1")
+    assert at_server(get(pair, "/off", headers), "X_Tenant") == ["spoofed"]
+
+
 @pytest.mark.parametrize("target, status, absent", [
     ("/", 200, "ours"), ("/own", 404, "theirs"), ("/redirect", 308, "ours"),
     ("/dead", 502, "ours")])

@@ -445,6 +445,14 @@ TEST_CASE("look-alikes with underscores are dropped", "[http][request]") {
   CHECK(names_of(request.head.headers) == "Host x_api_key content_type ");
 }
 
+TEST_CASE("names of which a backend makes one variable", "[http][request]") {
+  CHECK(same_variable("X-Client-Subject", "X-Client-Subject"));
+  CHECK(same_variable("x_client-SUBJECT", "X-Client_Subject"));
+  CHECK_FALSE(same_variable("X-Client-Subject", "X-Client-Subjec"));
+  CHECK_FALSE(same_variable("X-Client-Subject", "X Client Subject"));
+  CHECK_FALSE(same_variable("XClientSubject--", "X-Client-Subject"));
+}
+
 TEST_CASE("a head is parsed alike however often the parser was used", "[http][request]") {
   Request request("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
   REQUIRE_FALSE(request.refusal);
