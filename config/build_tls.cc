@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "config/build.h"
-#include "http/rules.h"
+#include "filters/header_name.h"
 
 namespace weir::config {
 
@@ -117,11 +117,7 @@ void read_field(MapReader& map, std::string_view key, std::string& out) {
   const Node* node = map.find(key);
   std::string name;
   if (node == nullptr || !read_string(*node, map.problems(), name)) return;
-  if (!http::is_token(name)) {
-    map.problems().invalid(*node, "a header name");
-  } else {
-    out = std::move(name);
-  }
+  if (filters::check_filled_header_name(*node, name, map.problems())) out = std::move(name);
 }
 
 void build_client_auth(Build& build, const Node& section, proxy::ListenerConfig& listener,

@@ -9,21 +9,20 @@ namespace weir::filters {
 
 namespace {
 
-bool is_managed(http::HeaderId id) {
-  switch (id) {
-    case http::HeaderId::kConnection:
-    case http::HeaderId::kKeepAlive:
-    case http::HeaderId::kProxyConnection:
-    case http::HeaderId::kTe:
-    case http::HeaderId::kTrailer:
-    case http::HeaderId::kTransferEncoding:
-    case http::HeaderId::kUpgrade:
-    case http::HeaderId::kHttp2Settings:
-    case http::HeaderId::kContentLength:
-    case http::HeaderId::kHost:
-    case http::HeaderId::kExpect: return true;
-    default: return false;
+constexpr uint64_t kManaged = http::kHopByHopMask | http::bit(http::HeaderId::kContentLength) |
+                              http::bit(http::HeaderId::kHost) | http::bit(http::HeaderId::kExpect);
+
+bool check_name(const options::Node& at, std::string_view name, uint64_t managed,
+                options::Problems& problems) {
+  if (!http::is_token(name)) {
+    problems.error(at, shown_name(at, name) + " is not a header name");
+    return false;
   }
+  if ((http::bit(http::classify(name)) & managed) != 0) {
+    problems.error(at, shown_name(at, name) + " is managed by weir and cannot be configured");
+    return false;
+  }
+  return true;
 }
 
 // Reports a template that names a group which its pattern does not have.
@@ -60,15 +59,12 @@ std::string shown_name(const options::Node& at, std::string_view name) {
 
 bool check_header_name(const options::Node& at, std::string_view name,
                        options::Problems& problems) {
-  if (!http::is_token(name)) {
-    problems.error(at, shown_name(at, name) + " is not a header name");
-    return false;
-  }
-  if (is_managed(http::classify(name))) {
-    problems.error(at, shown_name(at, name) + " is managed by weir and cannot be configured");
-    return false;
-  }
-  return true;
+  return check_name(at, name, kManaged, problems);
+}
+
+bool check_filled_header_name(const options::Node& at, std::string_view name,
+                              options::Problems& problems) {
+  return check_name(at, name, kManaged | http::kForwardingMask, problems);
 }
 
 bool read_header_value(const options::Node& value, options::Problems& problems,

@@ -19,6 +19,11 @@ std::string shown_name(const options::Node& at, std::string_view name);
 // True when the name is fine.
 bool check_header_name(const options::Node& at, std::string_view name, options::Problems& problems);
 
+// The same, of a field that weir fills with something of its own: also reports those that tell
+// servers of the client (X-Forwarded-For and the like).
+bool check_filled_header_name(const options::Node& at, std::string_view name,
+                              options::Problems& problems);
+
 // Text with $variables and captures. `pattern` is what \1 are groups of; null: the path_regex of
 // the route around `value`.
 bool read_template(const options::Node& value, options::Problems& problems, proxy::Template& out,

@@ -44,6 +44,13 @@ bool replaces(const HeaderEdit& edit) {
   return edit.mode == HeaderMode::kSet || edit.mode == HeaderMode::kRemove;
 }
 
+// Of the fields that tell servers of the client, those that an edit takes from weir.
+uint64_t taken_over(const std::vector<HeaderEdit>& edits) {
+  uint64_t ids = 0;
+  for (const HeaderEdit& edit : edits) ids |= http::bit(http::classify(edit.name));
+  return ids & http::kForwardingMask;
+}
+
 // A backend that makes variables of names takes X_Tenant for the X-Tenant that is set here.
 void remove_look_alikes(const std::vector<HeaderEdit>& edits, http::HeaderList& headers) {
   headers.remove_if([&edits](const http::Header& header) {
@@ -56,10 +63,12 @@ void remove_look_alikes(const std::vector<HeaderEdit>& edits, http::HeaderList& 
 
 class HeadersFilter : public proxy::Filter {
  public:
-  explicit HeadersFilter(const HeaderEdits& edits) : edits_(edits) {}
+  HeadersFilter(const HeaderEdits& edits, uint64_t taken_over_fields)
+      : edits_(edits), taken_over_(taken_over_fields) {}
 
   proxy::Verdict on_request(proxy::FilterContext& context, http::RequestHead& head) override {
     if (!edits_.request.empty()) remove_look_alikes(edits_.request, head.headers);
+    context.exchange().take_over_fields(taken_over_);
     for (const HeaderEdit& edit : edits_.request) {
       const bool applied = is_host(edit) ? render_host(edit, context.exchange())
                                          : apply(edit, context.exchange(), head.headers);
@@ -88,20 +97,25 @@ class HeadersFilter : public proxy::Filter {
   }
 
   const HeaderEdits& edits_;  // the snapshot's, which the exchange pins
-  std::string_view host_;     // what the server sees; empty: the client's
+  const uint64_t taken_over_;
+  std::string_view host_;  // what the server sees; empty: the client's
 };
 
 class Factory : public proxy::FilterFactory {
  public:
-  explicit Factory(std::shared_ptr<const HeaderEdits> edits) : edits_(std::move(edits)) {}
+  explicit Factory(std::shared_ptr<const HeaderEdits> edits)
+      : edits_(std::move(edits)), taken_over_(taken_over(edits_->request)) {}
   std::string_view name() const override { return "headers"; }
   bool uses_on_attempt() const override {
     return std::any_of(edits_->request.begin(), edits_->request.end(), is_host);
   }
-  proxy::Filter* create(Arena& arena) const override { return arena.make<HeadersFilter>(*edits_); }
+  proxy::Filter* create(Arena& arena) const override {
+    return arena.make<HeadersFilter>(*edits_, taken_over_);
+  }
 
  private:
   const std::shared_ptr<const HeaderEdits> edits_;
+  const uint64_t taken_over_;
 };
 
 class HeadersSettings : public Settings {
@@ -179,6 +193,11 @@ class EditReader {
     const bool sets_host =
         direction_ == Direction::kRequest && iequals(name, "host") && edit.mode == HeaderMode::kSet;
     if (!sets_host && !check_header_name(at, name, problems_)) return;
+    if (direction_ == Direction::kRequest && !replaces(edit) && taken_over({edit}) != 0) {
+      problems_.error(at, shown_name(at, name) + " is told to servers by weir itself",
+                      "set and remove take the place of what it says");
+      return;
+    }
     if (out_.size() == kEditsMax) {
       problems_.error(at, "more than " + std::to_string(kEditsMax) + " edits in one place");
       return;

@@ -8,7 +8,9 @@
 // to the same name of the same direction, and keeps the rest. Values may use $variables. Response
 // edits apply to every answer, weir's own included. `set: {Host: ...}` on a request changes the
 // Host that the server sees, not X-Forwarded-Host; other fields of one hop or of the framing are
-// refused.
+// refused. `set` and `remove` of a field that tells servers of the client (X-Forwarded-For and the
+// like) take the place of what weir says there. What they do to a name of the request, they do to
+// a client's look-alike of it: X_Tenant goes with X-Tenant.
 #pragma once
 
 #include <cstdint>

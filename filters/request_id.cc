@@ -88,7 +88,7 @@ SettingsPtr request_id_read(const options::Node& value, const SettingsPtr&,
   options::MapReader map(value, problems);
   if (const options::Node* header = map.find("header")) {
     if (options::read_string(*header, problems, options.header)) {
-      check_header_name(*header, options.header, problems);
+      check_filled_header_name(*header, options.header, problems);
     }
   }
   map.boolean("trust", options.trust);

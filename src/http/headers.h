@@ -61,6 +61,11 @@ inline constexpr uint64_t kHopByHopMask =
     bit(HeaderId::kUpgrade) | bit(HeaderId::kHttp2Settings) | bit(HeaderId::kProxyAuthenticate) |
     bit(HeaderId::kProxyAuthorization) | bit(HeaderId::kProxy);
 
+// What servers are told of the client by weir's own rules (HD-17 to HD-20).
+inline constexpr uint64_t kForwardingMask =
+    bit(HeaderId::kForwarded) | bit(HeaderId::kXForwardedFor) | bit(HeaderId::kXForwardedProto) |
+    bit(HeaderId::kXForwardedHost) | bit(HeaderId::kXForwardedPort) | bit(HeaderId::kXRealIp);
+
 // By length and first byte, then compared without regard to case. Never allocates.
 HeaderId classify(std::string_view name);
 

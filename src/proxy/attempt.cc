@@ -10,16 +10,6 @@
 
 namespace weir::proxy {
 
-namespace {
-
-// What weir writes itself; a client's own values never go on (HD-17 to HD-20).
-constexpr uint64_t kReplaced =
-    http::bit(http::HeaderId::kXForwardedFor) | http::bit(http::HeaderId::kXForwardedProto) |
-    http::bit(http::HeaderId::kXForwardedHost) | http::bit(http::HeaderId::kXRealIp) |
-    http::bit(http::HeaderId::kForwarded);
-
-}  // namespace
-
 Step Exchange::pick_endpoint() {
   const upstream::Cluster& cluster = *route_->cluster;
   std::optional<uint64_t> hash;
@@ -116,18 +106,22 @@ void Exchange::write_upstream_head() {
   }
   http::ExtraField extras[8];
   size_t count = 0;
-  extras[count++] = {"X-Forwarded-For", forwarded_for};
-  extras[count++] = {"X-Forwarded-Proto", proto};
+  const auto tell = [&](http::HeaderId id, std::string_view name, std::string_view value) {
+    if ((taken_over_ & http::bit(id)) == 0) extras[count++] = {name, value};
+  };
+  tell(http::HeaderId::kXForwardedFor, "X-Forwarded-For", forwarded_for);
+  tell(http::HeaderId::kXForwardedProto, "X-Forwarded-Proto", proto);
   const std::string_view host =
       identity_.forwarded_host.empty() ? request_.authority : identity_.forwarded_host;
-  if (!host.empty()) extras[count++] = {"X-Forwarded-Host", host};
-  extras[count++] = {"X-Real-IP", client_ip()};
+  if (!host.empty()) tell(http::HeaderId::kXForwardedHost, "X-Forwarded-Host", host);
+  tell(http::HeaderId::kXRealIp, "X-Real-IP", client_ip());
   if (identity_.peer_trusted && request_.headers.find(http::HeaderId::kForwarded) != nullptr) {
-    extras[count++] = {"Forwarded", forwarded_element(peer, proto)};
+    tell(http::HeaderId::kForwarded, "Forwarded", forwarded_element(peer, proto));
   }
   extras[count++] = {"Via", http::via_of(request_.version)};
-  uint64_t skip = kReplaced;
-  if (!identity_.peer_trusted) skip |= http::bit(http::HeaderId::kXForwardedPort);
+  // A client's own values never go on (HD-17 to HD-20), but for the port that a trusted one knows.
+  uint64_t skip = http::kForwardingMask & ~taken_over_;
+  if (identity_.peer_trusted) skip &= ~http::bit(http::HeaderId::kXForwardedPort);
   if (const http::Header* hops = request_.headers.find(http::HeaderId::kMaxForwards);
       hops != nullptr && request_.method == http::Method::kOptions) {
     uint64_t left = 0;

@@ -76,6 +76,9 @@ class Exchange final : public net::Mortal,
   const Route& route() const { return *route_; }
   std::string_view request_id();  // UUIDv4 until set; lives as long as the exchange
   void set_request_id(std::string_view id) { request_id_ = arena_.copy(id); }
+  // Bits of kForwardingMask: servers get these fields as they stand in request(), or do not stand
+  // there, and weir tells nothing of its own in them.
+  void take_over_fields(uint64_t ids) { taken_over_ |= ids; }
   std::string_view client_ip();
   std::string_view scheme() const;  // of the client's request, believed from trusted proxies
   std::string_view variable(Variable variable, Arena& arena) override;
@@ -195,6 +198,7 @@ class Exchange final : public net::Mortal,
   bool access_log_ = true;
   http::RequestHead request_;
   http::ResponseHead* response_ = nullptr;
+  uint64_t taken_over_ = 0;  // take_over_fields()
   http::HeaderList* request_trailers_ = nullptr;
   http::HeaderList* response_trailers_ = nullptr;
   http::ClientIdentity identity_;

@@ -97,6 +97,56 @@ def lines_of(fields):
     return "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
 
 
+def stranger_waits(weir):
+    """A client without a certificate that has had its first answer."""
+    client = TlsClient(weir.address)
+    assert client.request("GET", "/first", host="localhost").status == 200
+    return client
+
+
+def test_a_reload_that_asks_for_other_certificates_ends_who_came_before(made):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def answer(conn):
+        while (request := conn.read_request()) is not None:
+            if request.target == "/slow":
+                begun.set()
+                assert go_on.wait(10)
+            conn.answer(b"ok")
+
+    with Origin(answer) as origin, weir_with(origin, made, {"mode": "optional"}) as weir:
+        weir.config["listeners"]["http"]["address"] = weir.ports["http"]
+        weir.config["listeners"]["plain"]["address"] = weir.ports["plain"]
+        auth = weir.config["listeners"]["http"]["tls"]["client_auth"]
+        with stranger_waits(weir) as idle, stranger_waits(weir) as busy, \
+                H2Client(weir.address, tls="localhost") as streams:
+            assert streams.request(get(authority="localhost")).status == 200
+            host, _, port = weir.ports["plain"].rpartition(":")
+            with RawClient((host, int(port))) as plain:
+                assert plain.request("GET", "/plain").status == 200
+                auth["headers"] = {"subject": "X-Dn"}
+                weir.write_config()
+                weir.reload()
+                # Who is let in is the same as before.
+                assert idle.request("GET", "/second", host="localhost").status == 200
+                busy.send(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert begun.wait(10)
+                auth["mode"] = "require"
+                weir.write_config()
+                weir.reload()
+                idle.assert_closed()
+                go_on.set()
+                last = busy.response()
+                assert (last.status, last.get("connection")) == (200, "close")
+                busy.assert_closed()
+                while not streams.closed:
+                    streams.step()
+                assert streams.goaways
+                assert plain.request("GET", "/plain").status == 200
+        with pytest.raises((ssl.SSLError, Closed, OSError)):
+            stranger_waits(weir)
+
+
 def test_required_certificates(made):
     with Origin(echo) as origin, weir_with(origin, made, {}) as weir:
         assert identity(weir, client_context(certificate=made["alice"]))[0] == "SUCCESS"

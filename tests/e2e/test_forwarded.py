@@ -1,7 +1,9 @@
 """Who the client is, what the server and the log are told of it, and what weir adds to answers."""
+import json
 import re
 
 import pytest
+from support.h2_origin import h2
 from support.origin import Origin, by_target
 from support.weir import Weir, proxy
 
@@ -133,6 +135,42 @@ def test_forwarded_of_a_trusted_peer(trusting, lines):
     before = "" if client == "127.0.0.1" else f"{client}, "
     assert seen["x-forwarded-for"] == [f"{before}127.0.0.1"]
     assert seen["forwarded"] == [", ".join(lines) + f", for=127.0.0.1;proto={proto}"]
+
+
+OWN = {"X-Forwarded-For": "$client_ip", "X-Forwarded-Proto": "https",
+       "X-Forwarded-Host": "shop.example", "X-Forwarded-Port": "443", "X-Real-IP": "0.0.0.0",
+       "Forwarded": "for=hidden"}
+TOLD = [("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-Host", "public.example"), ("X-Forwarded-Port", "8080"),
+        ("X-Real-IP", "6.6.6.6"), ("Forwarded", "for=1.2.3.4")]
+
+
+@pytest.mark.parametrize("protocol", ["http/1.1", "h2c"])
+@pytest.mark.parametrize("trusted, client", [([], "127.0.0.1"), (TRUSTED, "1.2.3.4")])
+def test_the_operators_own_words_win(trusted, client, protocol):
+    routes = [{"path": "/", "upstream": "app", "headers": {"request": {"set": OWN}}},
+              {"path": "/one", "upstream": "app",
+               "headers": {"request": {"set": {"X-Forwarded-Proto": "https"}}}},
+              {"path": "/none", "upstream": "app", "headers": {"request": {"remove": [*OWN]}}}]
+    wanted = {name.lower(): [value] for name, value in OWN.items()}
+    wanted["x-forwarded-for"] = [client]
+
+    def answer(peer, request):
+        peer.answer(request, json.dumps({"headers": request.headers}).encode())
+
+    server = Origin(h2(answer)) if protocol == "h2c" else Origin()
+    with server as origin, proxy(origin, upstream={"protocol": protocol},
+                                 site={"routes": list(reversed(routes))},
+                                 trusted_proxies=trusted) as weir:
+        for headers in ([], TOLD):
+            seen, _ = exchange(weir, *headers)
+            believed = headers and trusted
+            own = {name: values for name, values in seen.items() if name in wanted}
+            assert own == (wanted if believed else {**wanted, "x-forwarded-for": ["127.0.0.1"]})
+            assert not set(exchange(weir, *headers, target="/none")[0]) & set(wanted)
+            one, _ = exchange(weir, *headers, target="/one")
+            assert one["x-forwarded-proto"] == ["https"]
+            assert one["x-real-ip"] == [client if believed else "127.0.0.1"]
 
 
 def test_peers_over_ipv6_and_unix(tmp_path):

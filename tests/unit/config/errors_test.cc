@@ -388,6 +388,20 @@ TEST_CASE("config errors: filters") {
       {route("request_id: {header: Connection}"),
        {"6:47: sites[0].routes[0].request_id.header: \"Connection\" is managed by weir and "
         "cannot be configured"}},
+      {route("request_id: {header: X-Real-IP}"),
+       {"6:47: sites[0].routes[0].request_id.header: \"X-Real-IP\" is managed by weir and "
+        "cannot be configured"}},
+      {route("headers: {request: {remove: [Proxy]}, response: {set: {Proxy-Authenticate: x}}}"),
+       {"6:63: sites[0].routes[0].headers.request.remove[0]: \"Proxy\" is managed by weir and "
+        "cannot be configured",
+        "6:89: sites[0].routes[0].headers.response.set.Proxy-Authenticate: "
+        "\"Proxy-Authenticate\" is managed by weir and cannot be configured"}},
+      {route("headers: {request: {set: {X-Forwarded-For: a}, remove: [Forwarded]}}"), {}},
+      {route("headers: {request: {add: {X-Forwarded-For: a}, set_if_absent: {X-Real-IP: a}}}"),
+       {"6:60: sites[0].routes[0].headers.request.add.X-Forwarded-For: \"X-Forwarded-For\" is "
+        "told to servers by weir itself; set and remove take the place of what it says",
+        "6:97: sites[0].routes[0].headers.request.set_if_absent.X-Real-IP: \"X-Real-IP\" is "
+        "told to servers by weir itself; set and remove take the place of what it says"}},
       {route("headers: {reponse: {}}"),
        {"6:44: sites[0].routes[0].headers.reponse: unknown key; did you mean \"response\"?"}},
       {route("headers: {request: {set: {transfer-encoding: chunked}, remove: [Host]}}"),

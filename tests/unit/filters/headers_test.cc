@@ -81,9 +81,10 @@ TEST_CASE("headers filter: an inner level keeps what its outer one does") {
 
 TEST_CASE("headers filter: names that weir manages itself are refused in every case") {
   const options::Node node;
-  for (const char* name : {"Connection", "keep-alive", "PROXY-CONNECTION", "TE", "Trailer",
-                           "Transfer-Encoding", "Upgrade", "HTTP2-Settings", "Content-Length",
-                           "Host", "Expect", "", "a b", "a:", "\xc3\xa4"}) {
+  for (const char* name :
+       {"Connection", "keep-alive", "PROXY-CONNECTION", "TE", "Trailer", "Transfer-Encoding",
+        "Upgrade", "HTTP2-Settings", "Content-Length", "Host", "Expect", "Proxy",
+        "Proxy-Authenticate", "proxy-authorization", "", "a b", "a:", "\xc3\xa4"}) {
     CAPTURE(name);
     options::Problems problems;
     CHECK_FALSE(check_header_name(node, name, problems));
@@ -93,6 +94,15 @@ TEST_CASE("headers filter: names that weir manages itself are refused in every c
     CAPTURE(name);
     options::Problems problems;
     CHECK(check_header_name(node, name, problems));
+    CHECK(check_filled_header_name(node, name, problems));
+  }
+  for (const char* name : {"X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host",
+                           "X-Forwarded-Port", "X-Real-IP", "Forwarded"}) {
+    CAPTURE(name);
+    options::Problems problems;
+    CHECK(check_header_name(node, name, problems));
+    CHECK_FALSE(check_filled_header_name(node, name, problems));
+    CHECK(problems.error_count() == 1);
   }
 }
 
