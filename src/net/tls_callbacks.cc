@@ -101,6 +101,13 @@ int on_status_request(SSL* ssl, void*) noexcept {
 
 // ---- sessions ----
 
+// Each resumption makes a new session of the old one's certificate, which nobody looks at again: a
+// client that comes often enough would be let in for ever. What has expired is to be shown anew.
+bool shown_has_expired(SSL_SESSION* session) {
+  const X509* shown = SSL_SESSION_get0_peer(session);
+  return shown != nullptr && X509_cmp_current_time(X509_get0_notAfter(shown)) <= 0;
+}
+
 int on_new_session(SSL* ssl, SSL_SESSION* session) noexcept {
   const State& state = TlsHooks::state_of(ssl);
   // Told of tickets, too, in TLS 1.3: they need no place here.
@@ -125,7 +132,10 @@ SSL_SESSION* on_find_session(SSL* ssl, const unsigned char* id, int id_size, int
       view_of(id, static_cast<size_t>(id_size)), monotonic_ms());
   if (bytes.empty()) return nullptr;
   const auto* at = reinterpret_cast<const unsigned char*>(bytes.data());
-  return d2i_SSL_SESSION(nullptr, &at, static_cast<long>(bytes.size()));
+  SSL_SESSION* session = d2i_SSL_SESSION(nullptr, &at, static_cast<long>(bytes.size()));
+  if (session == nullptr || !shown_has_expired(session)) return session;
+  SSL_SESSION_free(session);
+  return nullptr;
 }
 
 // ---- tickets ----
@@ -182,6 +192,14 @@ int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* 
   return set_ticket_keys(key, iv, cipher, mac, encrypt == 1) ? answer : -1;
 }
 
+// What OpenSSL would do by itself, but for one kind of session.
+SSL_TICKET_RETURN on_ticket_read(SSL*, SSL_SESSION* session, const unsigned char*, size_t,
+                                 SSL_TICKET_STATUS status, void*) noexcept {
+  const bool read = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+  if (!read || shown_has_expired(session)) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 }  // namespace
 
 void install_server_callbacks(SSL_CTX* context, const TlsServerOptions& options) {
@@ -195,6 +213,7 @@ void install_server_callbacks(SSL_CTX* context, const TlsServerOptions& options)
   SSL_CTX_set_num_tickets(context, 1);
   if (options.tickets) {
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
+    SSL_CTX_set_session_ticket_cb(context, nullptr, on_ticket_read, nullptr);
   } else {
     SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
   }

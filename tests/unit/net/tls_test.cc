@@ -333,6 +333,34 @@ TEST_CASE("tls: what servers know of a client's certificate, resumed or not") {
   CHECK(std::string_view(after.at_server.failure()) == "no_certificate");
 }
 
+TEST_CASE("tls: a client's certificate that has expired is looked at again, resumed or not") {
+  const MadeCertificate ca({.common_name = "ca", .names = "", .is_ca = true});
+  const MadeCertificate expired({.common_name = "alice", .names = "", .until_s = -60}, &ca);
+  for (const bool tickets : {true, false}) {
+    CAPTURE(tickets);
+    TlsServerOptions options;
+    options.certificates = {loaded(test::some_certificate())};
+    options.tickets = tickets;
+    options.client_auth = ClientAuth::kOptional;
+    options.client_ca = ca.cert_pem();
+    const auto server = serve(std::move(options));
+    TlsClientOptions own;
+    own.verify = false;
+    own.certificate = loaded(expired);
+    const auto client = TlsClient::make(std::move(own)).value();
+    const auto ticket = std::make_shared<TlsTicket>();
+    for (const bool again : {false, true}) {
+      CAPTURE(again);
+      CHECK((ticket->session() != nullptr) == again);
+      Ends ends(*server, *client, "a.test", ticket);
+      ends.talk();
+      REQUIRE(ends.at_server.open());
+      CHECK_FALSE(ends.at_server.resumed());
+      CHECK(ends.at_server.peer()->verify == "FAILED:certificate has expired");
+    }
+  }
+}
+
 TEST_CASE("tls: garbage and broken handshakes end, wherever they break") {
   const auto server = serve(test::some_certificate());
   const auto client = trust_all();
