@@ -40,6 +40,10 @@ void read_ocsp(Build& build, const Node& node, net::TlsCertificate& certificate)
   if (!read_named_file(build, node, der)) return;
   const std::string why = certificate.add_ocsp(der, build.environment.unix_s());
   if (!why.empty()) build.problems.error(node, shown_path(node) + " " + why);
+  if (!certificate.ocsp_warning().empty()) {
+    build.problems.warning(node, shown_path(node) + " " + certificate.ocsp_warning(),
+                           "clients that ask for it turn away");
+  }
 }
 
 void build_certificate(Build& build, const Node& node) {

@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <string_view>
 
@@ -89,8 +90,9 @@ int on_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsi
 int on_status_request(SSL* ssl, void*) noexcept {
   const X509* shown = SSL_get_certificate(ssl);
   for (const auto& certificate : TlsHooks::group(TlsHooks::tls_of(ssl)).certificates) {
-    if (certificate->x509() != shown || certificate->ocsp().empty()) continue;
-    const std::string& answer = certificate->ocsp();
+    if (certificate->x509() != shown) continue;
+    const std::string_view answer = certificate->ocsp(std::time(nullptr));
+    if (answer.empty()) break;
     auto* copy = static_cast<unsigned char*>(OPENSSL_memdup(answer.data(), answer.size()));
     if (copy == nullptr) break;
     SSL_set_tlsext_status_ocsp_resp(ssl, copy, static_cast<long>(answer.size()));

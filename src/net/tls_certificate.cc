@@ -41,16 +41,6 @@ bool is_name(std::string_view text) {
 
 int no_passphrase(char*, int, int, void*) { return -1; }
 
-bool staples_nothing(OCSP_BASICRESP* basic, int64_t now_unix_s) {
-  const int count = OCSP_resp_count(basic);
-  for (int i = 0; i < count; ++i) {
-    ASN1_GENERALIZEDTIME* next = nullptr;
-    OCSP_single_get0_status(OCSP_resp_get0(basic, i), nullptr, nullptr, nullptr, &next);
-    if (next == nullptr || unix_s_of(next) > now_unix_s) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 std::string utc_text(int64_t unix_s) {
@@ -163,6 +153,49 @@ std::string TlsCertificate::add_key(std::string_view pem) {
   return match ? "" : "is not the key of the certificate";
 }
 
+// By serial number and issuer (RFC 6960 4.1.1); the issuer's key is compared where it is at hand.
+bool TlsCertificate::is_named_by(const OCSP_CERTID* id) const {
+  ASN1_OCTET_STRING* issuer_name = nullptr;
+  ASN1_OCTET_STRING* issuer_key = nullptr;
+  ASN1_OBJECT* algorithm = nullptr;
+  ASN1_INTEGER* serial = nullptr;
+  // It only reads, whatever its type says.
+  OCSP_id_get0_info(&issuer_name, &algorithm, &issuer_key, &serial, const_cast<OCSP_CERTID*>(id));
+  const EVP_MD* digest = EVP_get_digestbyobj(algorithm);
+  if (digest == nullptr) return false;
+  if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(x509_)) != 0) return false;
+  unsigned char bytes[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  const auto is = [&](const ASN1_OCTET_STRING* said) {
+    return text_of(said) == std::string_view(reinterpret_cast<const char*>(bytes), size);
+  };
+  const X509_NAME* issuer = X509_get_issuer_name(x509_);
+  if (X509_NAME_digest(issuer, digest, bytes, &size) != 1 || !is(issuer_name)) return false;
+  for (int i = -1; i < sk_X509_num(chain_); ++i) {
+    const X509* known = i < 0 ? x509_ : sk_X509_value(chain_, i);
+    if (X509_NAME_cmp(X509_get_subject_name(known), issuer) != 0) continue;
+    return X509_pubkey_digest(known, digest, bytes, &size) == 1 && is(issuer_key);
+  }
+  return true;
+}
+
+// Empty, or why clients could not use it.
+std::string TlsCertificate::read_ocsp(OCSP_BASICRESP* basic, int64_t now_unix_s) {
+  for (int i = 0; i < OCSP_resp_count(basic); ++i) {
+    OCSP_SINGLERESP* single = OCSP_resp_get0(basic, i);
+    if (!is_named_by(OCSP_SINGLERESP_get0_id(single))) continue;
+    ASN1_GENERALIZEDTIME* next = nullptr;
+    const int status = OCSP_single_get0_status(single, nullptr, nullptr, nullptr, &next);
+    const int64_t until_s = next == nullptr ? INT64_MAX : unix_s_of(next);
+    if (until_s <= now_unix_s) return "is an OCSP answer whose time is over";
+    ocsp_until_s_ = until_s;
+    if (status == V_OCSP_CERTSTATUS_REVOKED) ocsp_warning_ = "says that the certificate is revoked";
+    if (status == V_OCSP_CERTSTATUS_UNKNOWN) ocsp_warning_ = "knows nothing of the certificate";
+    return {};
+  }
+  return "is an OCSP answer for another certificate";
+}
+
 std::string TlsCertificate::add_ocsp(std::string_view der, int64_t now_unix_s) {
   ERR_clear_error();
   const auto* at = reinterpret_cast<const unsigned char*>(der.data());
@@ -176,9 +209,7 @@ std::string TlsCertificate::add_ocsp(std::string_view der, int64_t now_unix_s) {
           OCSP_response_status_str(OCSP_response_status(answer));
   } else if ((basic = OCSP_response_get1_basic(answer)) == nullptr) {
     why = "is an OCSP answer without a status";
-  } else if (staples_nothing(basic, now_unix_s)) {
-    why = "is an OCSP answer whose time is over";
-  } else {
+  } else if (why = read_ocsp(basic, now_unix_s); why.empty()) {
     ocsp_ = der;
   }
   OCSP_BASICRESP_free(basic);

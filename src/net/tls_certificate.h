@@ -11,6 +11,8 @@
 
 // OpenSSL's, which only tls*.cc know.
 struct evp_pkey_st;
+struct ocsp_basic_response_st;
+struct ocsp_cert_id_st;
 struct stack_st_X509;
 struct x509_st;
 
@@ -30,6 +32,8 @@ class TlsCertificate {
   std::string add_key(std::string_view pem);
   // DER, as `openssl ocsp -respout` writes it. Empty, or why clients could not use it.
   std::string add_ocsp(std::string_view der, int64_t now_unix_s);
+  // What is said there, where it is not "good": clients will turn away.
+  const std::string& ocsp_warning() const { return ocsp_warning_; }
 
   // Lower case: DNS names ("example.com", "*.example.com") and addresses ("10.0.0.1") of the
   // subject's alternative names; where there is not one DNS name, the common name.
@@ -48,21 +52,28 @@ class TlsCertificate {
   x509_st* x509() const { return x509_; }
   stack_st_X509* chain() const { return chain_; }
   evp_pkey_st* key() const { return key_; }
-  const std::string& ocsp() const { return ocsp_; }
+  // Empty where there is none, or none that is still good then.
+  std::string_view ocsp(int64_t now_unix_s) const {
+    return now_unix_s < ocsp_until_s_ ? std::string_view(ocsp_) : std::string_view();
+  }
 
  private:
   TlsCertificate() = default;
   void read_names();
+  bool is_named_by(const ocsp_cert_id_st* id) const;
+  std::string read_ocsp(ocsp_basic_response_st* basic, int64_t now_unix_s);
 
   x509_st* x509_ = nullptr;
   stack_st_X509* chain_ = nullptr;
   evp_pkey_st* key_ = nullptr;
   std::string ocsp_;
+  std::string ocsp_warning_;
   std::vector<std::string> names_;
   std::string label_;
   std::string key_kind_;
   int64_t not_before_s_ = 0;
   int64_t not_after_s_ = 0;
+  int64_t ocsp_until_s_ = 0;
 };
 
 // "2026-01-31T12:00:00Z"

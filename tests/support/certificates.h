@@ -25,6 +25,14 @@ struct Wanted {
   bool is_ca = false;
 };
 
+class MadeCertificate;
+
+struct WantedOcsp {
+  int64_t until_s = 86'400;                 // from now
+  int status = 0;                           // V_OCSP_CERTSTATUS_GOOD
+  const MadeCertificate* issuer = nullptr;  // null: it is its own
+};
+
 class MadeCertificate {
  public:
   explicit MadeCertificate(const Wanted& wanted, const MadeCertificate* issuer = nullptr)
@@ -64,14 +72,16 @@ class MadeCertificate {
     return text_of(bio);
   }
 
-  // What its issuer, here itself, says of it: good, until then.
-  std::string ocsp_der(int64_t until_s = 86'400) const {
+  // What its issuer says of it.
+  std::string ocsp_der(const WantedOcsp& wanted = {}) const {
+    const MadeCertificate& issuer = wanted.issuer == nullptr ? *this : *wanted.issuer;
     OCSP_BASICRESP* basic = OCSP_BASICRESP_new();
     ASN1_TIME* from = X509_gmtime_adj(nullptr, -60);
-    ASN1_TIME* until = X509_time_adj_ex(nullptr, 0, until_s, nullptr);
-    OCSP_CERTID* id = OCSP_cert_to_id(EVP_sha256(), x509_.get(), x509_.get());
-    OCSP_basic_add1_status(basic, id, V_OCSP_CERTSTATUS_GOOD, 0, nullptr, from, until);
-    OCSP_basic_sign(basic, x509_.get(), key_.get(), EVP_sha256(), nullptr, 0);
+    ASN1_TIME* until = X509_time_adj_ex(nullptr, 0, wanted.until_s, nullptr);
+    OCSP_CERTID* id = OCSP_cert_to_id(EVP_sha256(), x509_.get(), issuer.x509_.get());
+    ASN1_TIME* revoked = wanted.status == V_OCSP_CERTSTATUS_REVOKED ? from : nullptr;
+    OCSP_basic_add1_status(basic, id, wanted.status, 0, revoked, from, until);
+    OCSP_basic_sign(basic, issuer.x509_.get(), issuer.key_.get(), EVP_sha256(), nullptr, 0);
     OCSP_RESPONSE* answer = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
     unsigned char* bytes = nullptr;
     const int size = i2d_OCSP_RESPONSE(answer, &bytes);

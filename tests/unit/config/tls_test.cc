@@ -35,7 +35,10 @@ void add_files(test::World& world) {
   world.files["/chain.crt"] = world.files["/a.crt"] + world.files["/broken.crt"];
   world.files["/locked.key"] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n";
   world.files["/a.ocsp"] = test::some_certificate().ocsp_der();
-  world.files["/late.ocsp"] = test::some_certificate().ocsp_der(-10);
+  world.files["/late.ocsp"] = test::some_certificate().ocsp_der({.until_s = -10});
+  world.files["/b.ocsp"] = other.ocsp_der();
+  world.files["/revoked.ocsp"] = test::some_certificate().ocsp_der({.status = 1});
+  world.files["/unknown.ocsp"] = test::some_certificate().ocsp_der({.status = 2});
   world.files["/tickets"] = std::string(80, 'k');
 }
 
@@ -93,6 +96,8 @@ TEST_CASE("config tls: certificates that nobody could be shown") {
        {"1:44: certificates[0].ocsp: \"/text\" is no OCSP answer in DER"}},
       {pair("/a.crt", "/a.key", ", ocsp: /late.ocsp"),
        {"1:44: certificates[0].ocsp: \"/late.ocsp\" is an OCSP answer whose time is over"}},
+      {pair("/a.crt", "/a.key", ", ocsp: /b.ocsp"),
+       {"1:44: certificates[0].ocsp: \"/b.ocsp\" is an OCSP answer for another certificate"}},
       {file("{cert: /a.crt}", "{}"),
        {"1:16: certificates[0].key: is required; the file in PEM with its private key"}},
       {file("/a.crt", "{}"), {"1:16: certificates[0]: must be a map, not \"/a.crt\""}},
@@ -125,6 +130,19 @@ TEST_CASE("config tls: certificates whose time is not now") {
   CHECK(soon.ok());
   one_of(soon.warnings, at + "\"/soon.crt\" expires at ", 5 * 86'400 + 60, ", in 5 days");
   CHECK(load("/a").warnings.empty());
+  const auto with_answer = [&](const std::string& ocsp) {
+    const LoadResult result =
+        world.load(file("{cert: /a.crt, key: /a.key, ocsp: " + ocsp + "}", "{}"));
+    CHECK(result.ok());
+    return result.warnings;
+  };
+  const std::string ocsp_at = "weir.yaml:1:44: certificates[0].ocsp: ";
+  const std::string turn_away = "; clients that ask for it turn away";
+  CHECK(with_answer("/a.ocsp").empty());
+  CHECK(with_answer("/revoked.ocsp") ==
+        Lines{ocsp_at + "\"/revoked.ocsp\" says that the certificate is revoked" + turn_away});
+  CHECK(with_answer("/unknown.ocsp") ==
+        Lines{ocsp_at + "\"/unknown.ocsp\" knows nothing of the certificate" + turn_away});
   CHECK(load("/nameless").warnings ==
         Lines{at + "\"/nameless.crt\" names no host; only the first of the list is shown to "
                    "anybody then"});

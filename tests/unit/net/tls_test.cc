@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <ctime>
 #include <memory>
 #include <string>
 #include <vector>
