@@ -172,6 +172,12 @@ bool TlsServer::asks_for_certificate() const {
   return state_->options.client_auth != ClientAuth::kOff;
 }
 
+bool TlsServer::asks_like(const TlsServer& other) const {
+  const TlsServerOptions& mine = state_->options;
+  const TlsServerOptions& theirs = other.state_->options;
+  return mine.client_auth == theirs.client_auth && mine.client_ca == theirs.client_ca;
+}
+
 Result<std::shared_ptr<const TlsServer>> TlsServer::make(TlsServerOptions options) {
   using Made = Result<std::shared_ptr<const TlsServer>>;
   WEIR_CHECK(!options.certificates.empty() && options.workers > 0);

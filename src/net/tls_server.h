@@ -78,6 +78,8 @@ class TlsServer {
   // The group that a client with this server name is shown; an empty or unknown name: the default.
   const TlsGroup& group_for(std::string_view server_name) const;
   bool asks_for_certificate() const;
+  // Whether both let in the same clients by their certificates.
+  bool asks_like(const TlsServer& other) const;
   // Whether a client that names nobody is told apart by the address that it has reached.
   bool looks_at_address() const { return looks_at_address_; }
 

@@ -220,7 +220,7 @@ void Arrival::become(std::string_view early) {
   Speaker& successor = *connection;
   worker_.adopt(std::move(connection));
   worker_.forget(*this);
-  if (worker_.draining() || worker_.is_removed(client_.slot)) successor.drain();
+  if (worker_.must_leave(successor)) successor.drain();
   if (!early.empty()) successor.on_bytes(early);
 }
 

@@ -106,7 +106,7 @@ bool Connection::no_more_requests() const {
   return held_ == nullptr && kept_bytes_ == 0 && (eof_ || leaving());
 }
 
-bool Connection::leaving() const { return worker_.draining() || worker_.is_removed(client_.slot); }
+bool Connection::leaving() const { return worker_.must_leave(*this); }
 
 // The held bytes stay where they are while requests are taken from them.
 void Connection::process_held() {

@@ -15,6 +15,17 @@
 
 namespace weir::proxy {
 
+namespace {
+
+// For certificates of clients.
+bool asks_alike(const ListenerConfig& a, const ListenerConfig& b) {
+  const bool a_asks = a.tls != nullptr && a.tls->asks_for_certificate();
+  const bool b_asks = b.tls != nullptr && b.tls->asks_for_certificate();
+  return a_asks && b_asks ? a.tls->asks_like(*b.tls) : a_asks == b_asks;
+}
+
+}  // namespace
+
 struct ProxyWorker::ConnectionList {
   IntrusiveList<ClientConnection, &ClientConnection::live_> live;
 };
@@ -67,9 +78,13 @@ void ProxyWorker::publish(std::shared_ptr<const Snapshot> snapshot,
   for (uint32_t i = 0; i < slots.size(); ++i) {
     if (slots_.size() <= slots[i]) slots_.resize(slots[i] + 1);
     Slot& slot = slots_[slots[i]];
+    const ListenerConfig& now = epoch_->snapshot->listeners[i];
+    const bool outdated = slot.epoch != nullptr && !asks_alike(listener_config(slots[i]), now);
     slot.epoch = epoch_;
     slot.index = i;
-    if (slot.socket != nullptr) slot.socket->tune(epoch_->snapshot->listeners[i].socket);
+    if (slot.socket != nullptr) slot.socket->tune(now.socket);
+    // Who was let in by the old rules may be whom the new ones are to keep out.
+    if (outdated) drain_clients(slots[i]);
   }
   if (before != nullptr) unpin(before);
 }
@@ -106,10 +121,21 @@ void ProxyWorker::remove_slot(uint32_t slot) {
   ++removed.epoch->pins;
   close_listener(slot, true);
   removed.removed = true;
-  connections_->live.for_each([slot](ClientConnection& connection) {
-    if (connection.client_.slot == slot) connection.drain();
-  });
+  drain_clients(slot);
   let_go_if_unused(removed);
+}
+
+void ProxyWorker::drain_clients(uint32_t slot) {
+  connections_->live.for_each([slot](ClientConnection& connection) {
+    if (connection.client_.slot != slot) return;
+    connection.client_.outdated = true;
+    connection.drain();
+  });
+}
+
+bool ProxyWorker::must_leave(const ClientConnection& connection) const {
+  const Client& client = connection.client_;
+  return draining_ || client.outdated || slots_[client.slot].removed;
 }
 
 void ProxyWorker::let_go_if_unused(Slot& slot) {

@@ -76,7 +76,8 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   // last of these was.
   void tunnel_began(uint32_t slot);
   void tunnel_ended(uint32_t slot) { --slots_[slot].tunnels; }
-  bool is_removed(uint32_t slot) const { return slots_[slot].removed; }
+  // Its present requests are its last ones.
+  bool must_leave(const ClientConnection& connection) const;
   void unpin(Epoch* epoch);
   upstream::Pools& pools() { return pools_; }
   upstream::Balancer& balancer() { return balancer_; }
@@ -117,6 +118,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   void on_idle_removed(uint32_t endpoint_index) override;
   void retire_if_unused(Epoch* epoch);
   void remove_slot(uint32_t slot);
+  void drain_clients(uint32_t slot);
   void let_go_if_unused(Slot& slot);
   void close_listener(uint32_t slot, bool serve_queue);
   void stop_if_done();

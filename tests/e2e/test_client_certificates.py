@@ -1,6 +1,7 @@
 """Client certificates: who must show one, and what servers and logs are told of it."""
 import json
 import ssl
+import threading
 
 import pytest
 from support.h2 import H2Client, get
