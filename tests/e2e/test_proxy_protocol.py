@@ -160,6 +160,11 @@ def test_a_client_that_the_header_names_is_trusted_no_further(behind):
         answer = client.send(v2("127.0.0.5", "127.0.0.1") + spoof).response().json()
         assert ["X-Real-IP", "6.6.6.6"] in answer["headers"]
         assert ["X-Forwarded-For", "6.6.6.6, 127.0.0.5"] in answer["headers"]
+    # Nor is the balancer any less where it speaks for itself.
+    for header in (b"PROXY UNKNOWN\r\n", v2(command=0, body=b"")):
+        with weir.client() as client:
+            answer = client.send(header + spoof).response().json()
+            assert ["X-Forwarded-For", "6.6.6.6, 127.0.0.1"] in answer["headers"]
 
 
 @pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
