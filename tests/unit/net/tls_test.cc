@@ -362,6 +362,26 @@ TEST_CASE("tls: a client's certificate that has expired is looked at again, resu
   }
 }
 
+TEST_CASE("tls: an OCSP answer is stapled until its end, and no longer") {
+  constexpr int64_t kLifeS = 1000;
+  const int64_t now_s = std::time(nullptr);
+  const MadeCertificate ca({.common_name = "ca", .names = "", .is_ca = true});
+  const MadeCertificate other_ca({.common_name = "ca", .names = "", .is_ca = true});
+  const MadeCertificate leaf({.common_name = "leaf", .names = ""}, &ca);
+  const auto read = [](const std::string& pem) { return TlsCertificate::read(pem).value(); };
+  const auto certificate = read(leaf.cert_pem() + ca.cert_pem());
+  CHECK(certificate->ocsp(now_s).empty());
+  REQUIRE(certificate->add_ocsp(leaf.ocsp_der({.until_s = kLifeS, .issuer = &ca}), now_s).empty());
+  CHECK(certificate->ocsp_warning().empty());
+  CHECK_FALSE(certificate->ocsp(now_s + kLifeS - 10).empty());
+  CHECK(certificate->ocsp(now_s + kLifeS + 10).empty());
+  // Of the issuer the file may know the name alone.
+  CHECK(read(leaf.cert_pem())->add_ocsp(leaf.ocsp_der({.issuer = &ca}), now_s).empty());
+  const char* kOther = "is an OCSP answer for another certificate";
+  CHECK(read(leaf.cert_pem())->add_ocsp(ca.ocsp_der(), now_s) == kOther);
+  CHECK(certificate->add_ocsp(leaf.ocsp_der({.issuer = &other_ca}), now_s) == kOther);
+}
+
 TEST_CASE("tls: garbage and broken handshakes end, wherever they break") {
   const auto server = serve(test::some_certificate());
   const auto client = trust_all();
