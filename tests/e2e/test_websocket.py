@@ -328,20 +328,26 @@ def test_slow_client_holds_the_server_back(patient):
         assert grown(weir, before) < 8 * MIB
 
 
+def start_sending(client):
+    """64 MiB, from a thread: (thread, [bytes sent so far])."""
+    sent = [0]
+
+    def send():
+        for _ in range(64):
+            client.send(b"x" * MIB)
+            sent[0] += MIB
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    return sender, sent
+
+
 def test_slow_server_holds_the_client_back(patient):
     weir, origin = patient
     before = weir.rss_bytes()
     with RawClient(weir.address) as client:
         assert upgrade(client, "/deaf")[0] == 101
-        sent = [0]
-
-        def send():
-            for _ in range(64):
-                client.send(b"x" * MIB)
-                sent[0] += MIB
-
-        sender = threading.Thread(target=send)
-        sender.start()
+        sender, sent = start_sending(client)
         assert settled(lambda: sent[0]) < 40 * MIB, "only what sockets hold was taken"
         assert grown(weir, before) < 8 * MIB
         origin.go_on.set()
@@ -356,15 +362,7 @@ def test_a_server_that_takes_nothing_has_the_time_of_the_tunnel():
         origin.go_on = threading.Event()
         with RawClient(weir.address) as client:
             assert upgrade(client, "/deaf")[0] == 101
-            sent = [0]
-
-            def send():
-                for _ in range(64):
-                    client.send(b"x" * MIB)
-                    sent[0] += MIB
-
-            sender = threading.Thread(target=send)
-            sender.start()
+            sender, sent = start_sending(client)
             settled(lambda: sent[0])
             time.sleep(1.5)  # timeouts.send, by weir's clock and by the kernel's
             origin.go_on.set()
