@@ -154,8 +154,15 @@ void build_upstream(Build& build, const Node& node) {
   MapReader map(node, problems);
   build_balance(map, problems, *cluster);
   map.duration_ms("resolve", {100, kDayMs}, cluster->resolve_ms);
-  map.later({"health_check", "outlier", "circuit_breaker", "retry", "slow_start", "sticky", "hedge",
-             "concurrency", "servers_file", "srv", "panic"});
+  map.later({"health_check"});
+  map.later({"outlier", "panic"});
+  map.later({"slow_start"});
+  map.later({"circuit_breaker"});
+  map.later({"concurrency"});
+  map.later({"retry"});
+  map.later({"hedge"});
+  map.later({"sticky"});
+  map.later({"servers_file", "srv"});
   const bool servers_elsewhere =
       node.find("servers_file") != nullptr || node.find("srv") != nullptr;
   if (!servers_elsewhere || node.find("servers") != nullptr) {
@@ -184,7 +191,8 @@ void build_upstreams(Build& build, const Node& section) {
 
 void bind_upstreams(Build& build) {
   for (const auto& cluster : build.clusters) {
-    cluster->index = build.environment.states.cluster_index(cluster->name);
+    cluster->state = build.environment.states.cluster(cluster->name);
+    cluster->index = cluster->state->index;
     build.snapshot.clusters.push_back(cluster);
   }
   std::vector<upstream::NameWatch> watches;

@@ -1,7 +1,5 @@
 // Tries at servers: choosing one, getting a connection, sending the head, and what a failure means.
 #include "base/limits.h"
-#include "base/strings.h"
-#include "http/h1_writer.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
@@ -11,7 +9,7 @@
 namespace weir::proxy {
 
 Step Exchange::pick_endpoint() {
-  const upstream::Cluster& cluster = *route_->cluster;
+  const upstream::Cluster& cluster = *cluster_;
   std::optional<uint64_t> hash;
   if (cluster.balance == upstream::Balance::kHash) {
     hash = upstream::hash_of_request(cluster.hash_key, request_, identity_.client, path_);
@@ -35,29 +33,15 @@ Step Exchange::refuse_without_server(bool full) {
     return reply_error(503, {Source::kUpstream, ErrorKind::kNoServer, Retry::kNever, "no server"});
   }
   rare_counters().add("weir_upstream_refused_total",
-                      {{"upstream", route_->cluster->name}, {"reason", "max_connections"}});
+                      {{"upstream", cluster_->name}, {"reason", "max_connections"}});
   return reply_error(
       503, {Source::kUpstream, ErrorKind::kOverload, Retry::kNever, "all servers are full"});
 }
 
 Step Exchange::lease_connection() {
-  const upstream::Cluster& cluster = *route_->cluster;
+  const upstream::Cluster& cluster = *cluster_;
   conn_ = &worker_.pools().of(*server_).lease(cluster, *server_, *this, fresh_);
   return conn_->ready() ? Step::kSend : Step::kWait;
-}
-
-// The client is who everything else takes for it; where that is not who connected, nobody knows its
-// port.
-void Exchange::write_preface(Buffer& out) {
-  const http::ProxyVersion version = route_->cluster->transport->proxy_protocol;
-  if (version == http::ProxyVersion::kNone) return;
-  http::ConnectionEnds ends = client_.ends();
-  if (ends.source != identity_.client) {
-    ends.source = identity_.client;
-    ends.source_port = 0;
-  }
-  char header[http::kProxyHeaderOutBytes];
-  out.append({header, http::format_proxy_header(version, ends, header)});
 }
 
 void Exchange::on_conn_ready(upstream::ServerSide& side) {
@@ -82,68 +66,6 @@ Step Exchange::send_head() {
   head_sent_ = true;
   pump_request();
   return Step::kAwait;
-}
-
-void Exchange::write_upstream_head() {
-  http::RequestHead* head = &request_;
-  if (attempt_edits_ || !rewritten_.target.empty()) {  // edits are of a copy of this try's own
-    head = arena_.make<http::RequestHead>(arena_);
-    head->copy_from(request_);
-    if (!rewritten_.target.empty()) {
-      head->target = rewritten_.target;
-      head->path = rewritten_.path;
-      head->query = rewritten_.query;
-    }
-    FilterContext context(*this);
-    for (uint32_t i = 0; i < filters_seen_; ++i) filters_[i]->on_attempt(context, *server_, *head);
-  }
-  const std::string_view proto = scheme();
-  char peer_text[46];
-  const std::string_view peer = arena_.copy({peer_text, client_.peer().format(peer_text)});
-  std::string_view forwarded_for = peer;
-  if (!identity_.forwarded_for.empty()) {
-    forwarded_for = arena_.concat({identity_.forwarded_for, ", ", peer});
-  }
-  http::ExtraField extras[8];
-  size_t count = 0;
-  const auto tell = [&](http::HeaderId id, std::string_view name, std::string_view value) {
-    if ((taken_over_ & http::bit(id)) == 0) extras[count++] = {name, value};
-  };
-  tell(http::HeaderId::kXForwardedFor, "X-Forwarded-For", forwarded_for);
-  tell(http::HeaderId::kXForwardedProto, "X-Forwarded-Proto", proto);
-  const std::string_view host =
-      identity_.forwarded_host.empty() ? request_.authority : identity_.forwarded_host;
-  if (!host.empty()) tell(http::HeaderId::kXForwardedHost, "X-Forwarded-Host", host);
-  tell(http::HeaderId::kXRealIp, "X-Real-IP", client_ip());
-  if (identity_.peer_trusted && request_.headers.find(http::HeaderId::kForwarded) != nullptr) {
-    tell(http::HeaderId::kForwarded, "Forwarded", forwarded_element(peer, proto));
-  }
-  extras[count++] = {"Via", http::via_of(request_.version)};
-  // A client's own values never go on (HD-17 to HD-20), but for the port that a trusted one knows.
-  uint64_t skip = http::kForwardingMask & ~taken_over_;
-  if (identity_.peer_trusted) skip &= ~http::bit(http::HeaderId::kXForwardedPort);
-  if (const http::Header* hops = request_.headers.find(http::HeaderId::kMaxForwards);
-      hops != nullptr && request_.method == http::Method::kOptions) {
-    uint64_t left = 0;
-    if (parse_u64(hops->value, left) && left > 0) {
-      char digits[20];
-      extras[count++] = {"Max-Forwards", arena_.copy({digits, format_u64(left - 1, digits)})};
-      skip |= http::bit(http::HeaderId::kMaxForwards);
-    }
-  }
-  conn_->send_head({*head, skip, extras, count});
-}
-
-// RFC 7239: what trusted proxies wrote, and our own element behind it.
-std::string_view Exchange::forwarded_element(std::string_view peer, std::string_view proto) {
-  std::string_view before;
-  for (const http::Header& header : request_.headers) {
-    if (header.id != http::HeaderId::kForwarded || header.value.empty()) continue;
-    before = before.empty() ? header.value : arena_.concat({before, ", ", header.value});
-  }
-  const bool v6 = !client_.peer().v4;
-  return arena_.concat({before, before.empty() ? "" : ", ", v6 ? "for=\"[" : "for=", peer,
-                        v6 ? "]\"" : "", ";proto=", proto});
 }
 
 http::ResponseHead& Exchange::next_response_head() {
@@ -250,7 +172,7 @@ void Exchange::settle_attempt(bool keep_connection) {
   in_flight_ = nullptr;
   if (server_ != nullptr) {
     if (trial_ && !judged_) upstream::note_nothing(*server_, worker_.net().now_ms());
-    worker_.metrics().upstream_duration.at(route_->cluster->index).observe_us(upstream_us_);
+    worker_.metrics().upstream_duration.at(cluster_->index).observe_us(upstream_us_);
   }
   server_ = nullptr;
 }

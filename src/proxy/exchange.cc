@@ -149,8 +149,9 @@ Step Exchange::route_request() {
   route_name_ = route_->name;
   access_log_ = route_->access_log;
   if (route_->max_body_bytes) body_limit_ = *route_->max_body_bytes;
+  cluster_ = route_->cluster.get();
   uint64_t total_ms = route_->timeout_ms;
-  if (total_ms == 0 && route_->cluster != nullptr) total_ms = route_->cluster->timeouts.total_ms;
+  if (total_ms == 0 && cluster_ != nullptr) total_ms = cluster_->timeouts.total_ms;
   total_ms_ = total_ms;
   if (grpc_) total_ms = grpc_total_ms(request_.headers, total_ms);
   if (total_ms != total_ms_) total_ms_ = 0;
@@ -297,6 +298,7 @@ void Exchange::unpin() {
   pinned_ = nullptr;
   site_ = nullptr;
   route_ = nullptr;
+  cluster_ = nullptr;
 }
 
 // The client is gone, late, or breaks its body's framing; or the worker cuts what is left.

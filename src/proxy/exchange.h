@@ -132,7 +132,7 @@ class Exchange final : public net::Mortal,
   Step answer_options();
   Step refuse_method(http::MethodSet allowed);
 
-  // Tries (attempt.cc).
+  // Tries (attempt.cc); what a server is told (upstream_head.cc).
   Step pick_endpoint();
   Step refuse_without_server(bool full);
   Step lease_connection();
@@ -193,6 +193,7 @@ class Exchange final : public net::Mortal,
   const uint32_t listener_;  // index in the pinned snapshot
   const Site* site_ = nullptr;
   const Route* route_ = nullptr;  // valid while pinned
+  const upstream::Cluster* cluster_ = nullptr;  // that answers; valid while pinned
   std::string_view route_name_ = "unmatched";
   uint32_t route_label_ = Labels::kUnmatched;
   bool access_log_ = true;

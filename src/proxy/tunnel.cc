@@ -30,7 +30,7 @@ Step Exchange::start_tunnel() {
   committed_ = true;
   response_->headers.add("Via", http::via_of(response_->version));
   client_.send_head(*response_, {}, response_->upgrade);
-  tunnel_idle_ms_ = route_->cluster->timeouts.tunnel_ms;
+  tunnel_idle_ms_ = cluster_->timeouts.tunnel_ms;
   // What the log line and the filters' end still need of the snapshot.
   route_name_ = arena_.copy(route_name_);
   kept_filters_ = route_->filters;

@@ -43,9 +43,12 @@ std::shared_ptr<EndpointState> StateRegistry::endpoint(const std::string& upstre
   return state;
 }
 
-uint32_t StateRegistry::cluster_index(const std::string& upstream) {
+std::shared_ptr<ClusterState> StateRegistry::cluster(const std::string& upstream) {
   std::lock_guard lock(mutex_);
-  return clusters_.try_emplace(upstream, static_cast<uint32_t>(clusters_.size())).first->second;
+  const uint32_t index = static_cast<uint32_t>(clusters_.size());
+  std::shared_ptr<ClusterState>& state = clusters_[upstream];
+  if (state == nullptr) state = std::make_shared<ClusterState>(upstream, index);
+  return state;
 }
 
 std::vector<std::shared_ptr<EndpointState>> StateRegistry::endpoints() {

@@ -20,6 +20,14 @@ namespace weir::upstream {
 
 using AddressList = std::vector<net::SocketAddress>;
 
+// Each is set and cleared by one part of weir only.
+enum Barrier : uint32_t {
+  kCheckFailed = 1u << 0,  // by active checks
+  kEjected = 1u << 1,      // by outlier detection
+  kDrained = 1u << 2,      // by an operator: nobody new, who is bound to it stays
+  kTakenDown = 1u << 3,    // by an operator: nobody at all
+};
+
 // One cache line of shared, mutable state per server. Any thread.
 struct alignas(64) EndpointState {
   EndpointState(std::string upstream_name, std::string server_address, uint32_t id)
@@ -29,6 +37,10 @@ struct alignas(64) EndpointState {
   std::atomic<uint32_t> fails{0};            // within the current fail_timeout window
   std::atomic<uint64_t> window_start_ms{0};  // of that window
   std::atomic<uint64_t> down_until_ms{0};    // 0 = up; past = one trial request is due
+
+  // Why it gets no new requests, whatever passive health says: bits of Barrier. 0 on the usual
+  // path.
+  std::atomic<uint32_t> barriers{0};
 
   // Of addresses(); 0: there are none, the name has never resolved. Written by set_addresses().
   std::atomic<uint32_t> addresses_version{0};
@@ -47,6 +59,16 @@ struct alignas(64) EndpointState {
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<const AddressList> addresses_;  // under mutex_
+};
+
+// What all workers count together for one upstream. Any thread. Outlives snapshots.
+struct alignas(64) ClusterState {
+  ClusterState(std::string upstream_name, uint32_t id)
+      : name(std::move(upstream_name)), index(id) {}
+
+  // Constant after construction.
+  const std::string name;
+  const uint32_t index;  // dense by name, process-wide: workers index their own state by it
 };
 
 struct Server {
@@ -77,7 +99,8 @@ struct KeepaliveConfig {
 
 struct Cluster {
   std::string name;
-  uint32_t index = 0;  // dense by name, process-wide: workers index balancer state by it
+  uint32_t index = 0;  // of its state
+  std::shared_ptr<ClusterState> state;
   Balance balance = Balance::kLeastConn;
   HashKey hash_key;         // kHash: what of a request chooses its server
   double bounded_load = 0;  // kHash: no server above its share times this; 0 = no bound
@@ -99,14 +122,15 @@ void build_hash_tables(Cluster& cluster);
 class StateRegistry {
  public:
   std::shared_ptr<EndpointState> endpoint(const std::string& upstream, const std::string& server);
-  uint32_t cluster_index(const std::string& upstream);
+  // One per name, for the life of the process.
+  std::shared_ptr<ClusterState> cluster(const std::string& upstream);
   // Every state that a living snapshot (or connection) holds: for /health and /metrics. Any thread.
   std::vector<std::shared_ptr<EndpointState>> endpoints();
 
  private:
   std::mutex mutex_;
   std::unordered_map<std::string, std::weak_ptr<EndpointState>> endpoints_;
-  std::unordered_map<std::string, uint32_t> clusters_;
+  std::unordered_map<std::string, std::shared_ptr<ClusterState>> clusters_;
   uint32_t next_endpoint_ = 0;
 };
 

@@ -7,7 +7,9 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 }
 
 Standing standing(const Server& server, uint64_t now_ms) {
-  if (!server.state->has_address()) return Standing::kDown;
+  if (!server.state->has_address() || server.state->barriers.load(kRelaxed) != 0) {
+    return Standing::kDown;
+  }
   const uint64_t until_ms = server.state->down_until_ms.load(kRelaxed);
   if (until_ms == 0) return Standing::kUp;
   return now_ms < until_ms ? Standing::kDown : Standing::kTrialDue;

@@ -11,7 +11,7 @@ namespace weir::upstream {
 enum class Standing : uint8_t {
   kUp,
   kTrialDue,  // was down for fail_timeout: one request may try it (claim_trial)
-  kDown,      // failed too often, or its name never resolved
+  kDown,      // failed too often, its name never resolved, or there is a Barrier
 };
 
 Standing standing(const Server& server, uint64_t now_ms);

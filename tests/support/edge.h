@@ -80,7 +80,8 @@ inline std::shared_ptr<upstream::Cluster> make_cluster(upstream::StateRegistry& 
                                                        const std::vector<uint16_t>& ports) {
   auto cluster = std::make_shared<upstream::Cluster>();
   cluster->name = name;
-  cluster->index = registry.cluster_index(name);
+  cluster->state = registry.cluster(name);
+  cluster->index = cluster->state->index;
   cluster->keepalive.idle = 4;
   for (const uint16_t port : ports) {
     upstream::Server server;

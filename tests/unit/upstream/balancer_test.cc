@@ -182,9 +182,9 @@ TEST_CASE("an endpoint's state is one while anybody holds it; a cluster's index 
   CHECK(registry.endpoints().size() == 1);  // nobody kept the other one
   first.reset();
   CHECK(registry.endpoint("app", "a:1")->index != index);
-  const uint32_t cluster = registry.cluster_index("app");
-  CHECK(registry.cluster_index("other") != cluster);
-  CHECK(registry.cluster_index("app") == cluster);
+  const std::shared_ptr<ClusterState> cluster = registry.cluster("app");
+  CHECK(registry.cluster("other")->index != cluster->index);
+  CHECK(registry.cluster("app") == cluster);
 }
 
 }  // namespace
