@@ -53,6 +53,12 @@ class LoadBound {
   double per_weight_ = 0;
 };
 
+// That it has failed counts for nothing then; that a check or an operator says no does.
+bool may_be_last_resort(const Server& server, uint32_t heeded) {
+  const EndpointState& state = *server.state;
+  return state.has_address() && (state.barriers.load(kRelaxed) & heeded) == 0;
+}
+
 bool is_full(const Server& server) {
   return server.max_connections != 0 &&
          server.state->in_flight.load(kRelaxed) >= server.max_connections;
@@ -60,11 +66,25 @@ bool is_full(const Server& server) {
 
 }  // namespace
 
-bool Balancer::eligible(const Search& search, const Server& server) {
+Balancer::Search Balancer::search_of(const Cluster& cluster, uint64_t now_ms, const Server* avoid) {
+  Search search{cluster, now_ms, avoid};
+  if (cluster.panic > 0 && cluster.state->panic.load(kRelaxed)) search.heeded = ~kMeasured;
+  search.spares_degraded = cluster.check && cluster.state->spares_degraded.load(kRelaxed);
+  return search;
+}
+
+bool Balancer::eligible(Search& search, const Server& server) {
   if (&server == search.avoid) return false;
-  if (search.tier == Tier::kLastResort) return server.state->has_address();
+  if (search.tier == Tier::kLastResort) return may_be_last_resort(server, search.heeded);
   if (server.backup != (search.tier == Tier::kBackup)) return false;
-  return standing(server, search.now_ms) != Standing::kDown;
+  if (standing(server, search.now_ms, search.heeded) == Standing::kDown) return false;
+  if (server.state->slow_from_ms.load(kRelaxed) != 0) search.slow = true;
+  if (search.spares_degraded && search.tier == Tier::kPrimary &&
+      server.state->degraded.load(kRelaxed)) {
+    search.spared = true;
+    return false;
+  }
+  return true;
 }
 
 // True: the request goes to that server, whose in-flight count is raised.
@@ -73,7 +93,8 @@ bool Balancer::take(Search& search, const Server& server) {
     search.full = true;
     return false;
   }
-  if (search.tier == Tier::kLastResort || standing(server, search.now_ms) == Standing::kUp) {
+  if (search.tier == Tier::kLastResort ||
+      standing(server, search.now_ms, search.heeded) == Standing::kUp) {
     return true;
   }
   if (claim_trial(server, search.now_ms)) {
@@ -86,15 +107,16 @@ bool Balancer::take(Search& search, const Server& server) {
 
 Pick Balancer::pick(const Cluster& cluster, uint64_t now_ms, const Server* avoid,
                     std::optional<uint64_t> hash) {
-  Search search{cluster, now_ms, avoid};
-  for (const Tier tier : {Tier::kPrimary, Tier::kBackup, Tier::kLastResort}) {
+  Search search = search_of(cluster, now_ms, avoid);
+  for (const Tier tier : {Tier::kPrimary, Tier::kDegraded, Tier::kBackup, Tier::kLastResort}) {
+    if (tier == Tier::kDegraded && !search.spared) continue;
     search.tier = tier;
     if (tier == Tier::kLastResort && search.full) break;  // not all are down: some are busy
     const Server* server = hash ? pick_by_hash(search, *hash) : nullptr;
     if (server == nullptr) server = pick_by_load(search);
     if (server != nullptr) return {server, false, search.trial};
   }
-  if (avoid != nullptr && avoid->state->has_address()) {
+  if (avoid != nullptr && may_be_last_resort(*avoid, search.heeded)) {
     if (acquire(*avoid)) return {avoid};
     search.full = true;
   }
@@ -105,7 +127,7 @@ void Balancer::release(const Server& server) { server.state->in_flight.fetch_sub
 
 // The owner of the hash's slot, or the next one that may and can. Null: not found within the
 // bounds.
-const Server* Balancer::pick_by_hash(Search& search, uint64_t hash) const {
+const Server* Balancer::pick_by_hash(Search& search, uint64_t hash) {
   const Cluster& cluster = search.cluster;
   const HashTable& table = search.tier == Tier::kBackup ? cluster.backups : cluster.primaries;
   if (table.empty()) return nullptr;
@@ -117,6 +139,7 @@ const Server* Balancer::pick_by_hash(Search& search, uint64_t hash) const {
     if (&server == looked_at) continue;
     looked_at = &server;
     if (!eligible(search, server) || !bound.admits(server)) continue;
+    if (search.slow && random_unit() >= slow_start_share(server, search.now_ms)) continue;
     if (take(search, server)) return &server;
   }
   return nullptr;
@@ -133,12 +156,52 @@ const Server* Balancer::pick_by_load(Search& search) {
       candidates_.push_back(i);
     }
   }
+  if (search.slow) {
+    if (const Server* server = pick_by_lot(search)) return server;
+  }
   while (!candidates_.empty()) {
     const uint32_t chosen = choose(search.cluster);
     if (take(search, servers[chosen])) return &servers[chosen];
     std::erase(candidates_, chosen);
   }
   return nullptr;
+}
+
+double Balancer::random_unit() {
+  uint32_t random = 0;
+  random_.fill(reinterpret_cast<uint8_t*>(&random), sizeof(random));
+  return random / (UINT32_MAX + 1.0);
+}
+
+// The candidate in its slow_start whose turn it is, as often as its part of all weights, times what
+// it may have of that now. Null: nobody's; those in their slow_start are no candidates any more,
+// unless there are no others. The usual choice would not do: an empty server always is the least
+// loaded one.
+const Server* Balancer::pick_by_lot(Search& search) {
+  const std::vector<Server>& servers = search.cluster.servers;
+  shares_.clear();
+  double weights = 0;
+  bool any_whole = false;
+  for (const uint32_t index : candidates_) {
+    shares_.push_back(slow_start_share(servers[index], search.now_ms));
+    weights += servers[index].weight;
+    any_whole |= shares_.back() >= 1;
+  }
+  if (!any_whole) return nullptr;
+  double lot = random_unit() * weights;
+  uint32_t drawn = kNobody;
+  size_t kept = 0;
+  for (size_t i = 0; i < shares_.size(); ++i) {
+    const uint32_t index = candidates_[i];
+    if (shares_[i] >= 1) {
+      candidates_[kept++] = index;
+      continue;
+    }
+    lot -= shares_[i] * servers[index].weight;
+    if (lot < 0 && drawn == kNobody) drawn = index;
+  }
+  candidates_.resize(kept);
+  return drawn != kNobody && take(search, servers[drawn]) ? &servers[drawn] : nullptr;
 }
 
 uint32_t Balancer::choose(const Cluster& cluster) {

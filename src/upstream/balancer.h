@@ -24,14 +24,16 @@ class Balancer {
   // `avoid`: the server that failed this request before; taken again only if there is no other.
   // `hash`: of the request's key where the cluster balances by one; without it the least loaded
   // server is taken.
-  // Order: servers that are up (or due for a trial), backups, and when all are down for max_fails
-  // alone any that has an address. One that is full counts as busy, not as down.
+  // Order: servers that are up (or due for a trial), those of them that are degraded, backups, and
+  // when all are down for max_fails alone any that has an address. One that is full counts as busy,
+  // not as down. In a panic checks and ejections count for nothing. A server in its slow_start has
+  // its growing share by lot, whatever the balance.
   Pick pick(const Cluster& cluster, uint64_t now_ms, const Server* avoid,
             std::optional<uint64_t> hash = std::nullopt);
   static void release(const Server& server);
 
  private:
-  enum class Tier : uint8_t { kPrimary, kBackup, kLastResort };
+  enum class Tier : uint8_t { kPrimary, kDegraded, kBackup, kLastResort };
   // What one pick() is about.
   struct Search {
     const Cluster& cluster;
@@ -40,12 +42,19 @@ class Balancer {
     Tier tier = Tier::kPrimary;
     bool full = false;  // somebody was left out for his max_connections alone
     bool trial = false;
+    uint32_t heeded = UINT32_MAX;  // barriers that count
+    bool spares_degraded = false;
+    bool spared = false;  // somebody was left out for being degraded
+    bool slow = false;    // somebody is in his slow_start
   };
 
-  static bool eligible(const Search& search, const Server& server);
+  static Search search_of(const Cluster& cluster, uint64_t now_ms, const Server* avoid);
+  static bool eligible(Search& search, const Server& server);
   static bool take(Search& search, const Server& server);
-  const Server* pick_by_hash(Search& search, uint64_t hash) const;
+  const Server* pick_by_hash(Search& search, uint64_t hash);
   const Server* pick_by_load(Search& search);
+  const Server* pick_by_lot(Search& search);
+  double random_unit();
   uint32_t choose(const Cluster& cluster);
   void find_least_loaded(const Cluster& cluster);
   uint32_t next_in_turn(const Cluster& cluster, const std::vector<uint32_t>& among);
@@ -57,6 +66,7 @@ class Balancer {
   // Indexes of servers, good within one pick().
   std::vector<uint32_t> candidates_;
   std::vector<uint32_t> least_loaded_;
+  std::vector<double> shares_;  // slow_start's, of candidates_
   RandomPool random_;
 };
 

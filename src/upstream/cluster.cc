@@ -19,6 +19,16 @@ std::shared_ptr<const AddressList> EndpointState::addresses() const {
   return addresses_;
 }
 
+void EndpointState::set_check_report(CheckReport report) {
+  std::lock_guard lock(mutex_);
+  check_report_ = std::move(report);
+}
+
+CheckReport EndpointState::check_report() const {
+  std::lock_guard lock(mutex_);
+  return check_report_;
+}
+
 void build_hash_tables(Cluster& cluster) {
   if (cluster.balance != Balance::kHash) return;
   std::vector<HashTable::Entry> primaries;

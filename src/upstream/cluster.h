@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "net/address.h"
 #include "upstream/hash_key.h"
 #include "upstream/hash_table.h"
+#include "upstream/health_config.h"
 #include "upstream/transport.h"
 
 namespace weir::upstream {
@@ -42,6 +44,11 @@ struct alignas(64) EndpointState {
   // path.
   std::atomic<uint32_t> barriers{0};
 
+  // It came back then and gets its share little by little (health.h); 0 on the usual path.
+  std::atomic<uint64_t> slow_from_ms{0};
+  // By active checks: it answers, but late. Others first.
+  std::atomic<bool> degraded{false};
+
   // Of addresses(); 0: there are none, the name has never resolved. Written by set_addresses().
   std::atomic<uint32_t> addresses_version{0};
   bool has_address() const { return addresses_version.load(std::memory_order_relaxed) != 0; }
@@ -51,6 +58,20 @@ struct alignas(64) EndpointState {
   void set_addresses(AddressList addresses);  // not empty; the same ones are no new version
   std::shared_ptr<const AddressList> addresses() const;  // null as long as there are none
 
+  // Where outlier detection is configured: written by every answer's worker (outlier.h), never
+  // reset, sampled by the Checker.
+  std::atomic<uint64_t> answers{0};  // failed tries included
+  std::atomic<uint64_t> errors{0};   // of these: failed tries and 5xx
+  std::atomic<uint64_t> slow{0};     // of these: later than outlier.latency
+  // By the Checker.
+  std::atomic<uint64_t> ejected_until_ms{0};  // while kEjected
+  std::atomic<uint64_t> ejections_for_errors{0};
+  std::atomic<uint64_t> ejections_for_latency{0};
+
+  // What active checks say of it, in the words of /health.
+  void set_check_report(CheckReport report);
+  CheckReport check_report() const;
+
   // Constant after construction.
   const std::string upstream;  // labels of metrics and logs
   const std::string server;
@@ -59,12 +80,19 @@ struct alignas(64) EndpointState {
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<const AddressList> addresses_;  // under mutex_
+  CheckReport check_report_;                      // under mutex_
 };
 
 // What all workers count together for one upstream. Any thread. Outlives snapshots.
 struct alignas(64) ClusterState {
   ClusterState(std::string upstream_name, uint32_t id)
       : name(std::move(upstream_name)), index(id) {}
+
+  // Both by the Checker. Too few servers are left for `panic`: checks and ejections count for
+  // nothing.
+  std::atomic<bool> panic{false};
+  // Servers that are not degraded are enough to spare the others.
+  std::atomic<bool> spares_degraded{false};
 
   // Constant after construction.
   const std::string name;
@@ -78,6 +106,7 @@ struct Server {
   uint32_t max_fails = 1;        // 0 = never marked down
   uint64_t fail_timeout_ms = 10'000;
   bool backup = false;
+  uint64_t slow_start_ms = 0;  // its upstream's; 0 = at once
   std::shared_ptr<EndpointState> state;
 };
 
@@ -112,6 +141,9 @@ struct Cluster {
   UpstreamTimeouts timeouts;
   KeepaliveConfig keepalive;  // .requests is 1 where transport has a proxy_protocol
   std::shared_ptr<const Transport> transport = std::make_shared<const Transport>();
+  std::optional<CheckConfig> check;
+  std::optional<OutlierConfig> outlier;
+  double panic = 0;  // share of primaries below which all are used; 0 = never
 };
 
 // Fills the tables of a cluster that balances by hash. Before it is published.

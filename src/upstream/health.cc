@@ -1,18 +1,40 @@
 #include "upstream/health.h"
 
+#include <algorithm>
+
+#include "net/clock.h"
+
 namespace weir::upstream {
 
 namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 }
 
-Standing standing(const Server& server, uint64_t now_ms) {
-  if (!server.state->has_address() || server.state->barriers.load(kRelaxed) != 0) {
+Standing standing(const Server& server, uint64_t now_ms, uint32_t heeded) {
+  if (!server.state->has_address() || (server.state->barriers.load(kRelaxed) & heeded) != 0) {
     return Standing::kDown;
   }
   const uint64_t until_ms = server.state->down_until_ms.load(kRelaxed);
   if (until_ms == 0) return Standing::kUp;
   return now_ms < until_ms ? Standing::kDown : Standing::kTrialDue;
+}
+
+void begin_slow_start(const Server& server, uint64_t now_ms) {
+  if (server.slow_start_ms > 0) server.state->slow_from_ms.store(now_ms, kRelaxed);
+}
+
+double slow_start_share(const Server& server, uint64_t now_ms) {
+  constexpr double kFirstShare = 0.1;
+  uint64_t from_ms = server.state->slow_from_ms.load(kRelaxed);
+  if (from_ms == 0) return 1;
+  const uint64_t passed_ms = now_ms > from_ms ? now_ms - from_ms : 0;
+  if (passed_ms >= server.slow_start_ms) {
+    // Unless it has come back once more in between.
+    server.state->slow_from_ms.compare_exchange_strong(from_ms, 0, kRelaxed);
+    return 1;
+  }
+  const double grown = static_cast<double>(passed_ms) / static_cast<double>(server.slow_start_ms);
+  return std::max(kFirstShare, grown);
 }
 
 bool claim_trial(const Server& server, uint64_t now_ms) {
@@ -47,6 +69,7 @@ void note_success(const Server& server) {
   EndpointState& state = *server.state;
   // Read first: on the usual path nobody writes to the shared line.
   if (state.down_until_ms.load(kRelaxed) == 0) return;
+  if (server.slow_start_ms > 0) begin_slow_start(server, net::monotonic_ms());
   state.down_until_ms.store(0, kRelaxed);
   state.fails.store(0, kRelaxed);
 }

@@ -14,7 +14,16 @@ enum class Standing : uint8_t {
   kDown,      // failed too often, its name never resolved, or there is a Barrier
 };
 
-Standing standing(const Server& server, uint64_t now_ms);
+// Barriers that a panic makes light of.
+inline constexpr uint32_t kMeasured = kCheckFailed | kEjected;
+
+// `heeded`: the barriers that count.
+Standing standing(const Server& server, uint64_t now_ms, uint32_t heeded = UINT32_MAX);
+
+// It is back, after whatever kept requests away: with slow_start its share begins at a tenth.
+void begin_slow_start(const Server& server, uint64_t now_ms);
+// How much of its share a server gets now, 1 on the usual path. Grows evenly over slow_start.
+double slow_start_share(const Server& server, uint64_t now_ms);
 
 // True for exactly one caller per fail_timeout: that one sends the trial request.
 bool claim_trial(const Server& server, uint64_t now_ms);
