@@ -207,6 +207,7 @@ void Daemon::start_all() {
     workers_[i]->start(orders_of(first_plan_, snapshot_, i));
   }
   tell_admin(first_plan_, *snapshot_);
+  checker_.watch(snapshot_->clusters);
   log_info("ready: {} worker{}", workers_.size(), workers_.size() == 1 ? "" : "s");
   manager_.ready();
   if (manager_.watchdog_ms() > 0) watchdog_at_ms_ = net::monotonic_ms();
@@ -391,6 +392,7 @@ std::string Daemon::apply(const SnapshotPtr& next) {
     workers_[i]->publish(orders_of(plan.value(), next, i));
   }
   tell_admin(plan.value(), *next);
+  checker_.watch(next->clusters);
   return {};
 }
 

@@ -17,6 +17,7 @@
 #include "reload_desk.h"
 #include "service.h"
 #include "sockets.h"
+#include "upstream/checks.h"
 #include "upstream/cluster.h"
 #include "worker_thread.h"
 
@@ -76,6 +77,7 @@ class Daemon final : public proxy::StatusSource {
   const std::string config_path_;
   upstream::StateRegistry states_;
   config::Environment environment_;
+  upstream::Checker checker_;
   ReloadDesk desk_;
   ServiceManager manager_;
   PidFile pid_file_;
@@ -86,8 +88,8 @@ class Daemon final : public proxy::StatusSource {
   std::unique_ptr<WorkerThread> admin_;
   int wakeup_fd_ = -1;  // eventfd: a worker ended, or gave a snapshot back
   const uint64_t started_ms_;
-  uint64_t drain_at_ms_ = UINT64_MAX;     // the end of shutdown.delay
-  uint64_t watchdog_at_ms_ = UINT64_MAX;  // the next word to the service manager
+  uint64_t drain_at_ms_ = UINT64_MAX;         // the end of shutdown.delay
+  uint64_t watchdog_at_ms_ = UINT64_MAX;      // the next word to the service manager
   uint64_t certificates_at_ms_ = UINT64_MAX;  // the next look at their ends; a load looks, too
   bool stop_now_ = false;
 

@@ -81,6 +81,13 @@ inline constexpr uint32_t kTcpKeepaliveProbes = 3;
 // Reached: the least loaded one takes it.
 inline constexpr uint32_t kHashProbes = 256;
 
+// Of an active check's answer, what is searched for the text that it must hold. Reached: it does
+// not.
+inline constexpr size_t kCheckBodyBytes = 64 * 1024;
+
+// Active checks that are under way at once. Reached: the next ones wait.
+inline constexpr uint32_t kChecksAtOnce = 256;
+
 // Tries of one request: the first and one retry.
 inline constexpr uint32_t kAttemptsMax = 2;
 // With those that a server gave back unread (HTTP/2: GOAWAY, REFUSED_STREAM).

@@ -5,6 +5,7 @@
 #include "proxy/proxy_worker.h"
 #include "upstream/hash_key.h"
 #include "upstream/health.h"
+#include "upstream/outlier.h"
 
 namespace weir::proxy {
 
@@ -88,7 +89,11 @@ void Exchange::on_informational() {
 
 void Exchange::on_response_head() {
   count_upstream_answer();
-  if (server_ != nullptr) upstream::note_success(*server_);
+  if (server_ != nullptr) {
+    upstream::note_success(*server_);
+    upstream::note_answer(*cluster_, *server_, response_->status,
+                          worker_.net().now_us() - attempt_started_us_);
+  }
   judged_ = true;
   step_ = Step::kResponse;
   advance();
@@ -143,6 +148,7 @@ void Exchange::note_attempt_failure(const Error& error) {
   if (error.source != Source::kUpstream || server_ == nullptr) return;
   judged_ = true;
   upstream::note_failure(*server_, worker_.net().now_ms());
+  upstream::note_answer(*cluster_, *server_, 0, worker_.net().now_us() - attempt_started_us_);
   rare_counters().add("weir_upstream_failures_total", {{"upstream", last_server_->upstream},
                                                        {"server", last_server_->server},
                                                        {"reason", kind_word(error.kind)}});
