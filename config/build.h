@@ -78,6 +78,9 @@ void build_tls(Build& build, const options::Node& section, proxy::ListenerConfig
 void build_listeners(Build& build, const options::Node& section);
 // build_transport.cc: upstreams.NAME.protocol and tls.
 void build_transport(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
+// build_health.cc: upstreams.NAME.health_check, slow_start, outlier and panic. REQUIRES: servers
+// and transport are built.
+void build_health(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
 // build_upstreams.cc
 void build_upstreams(Build& build, const options::Node& section);
 // Once all is valid: addresses are resolved (a failure is a warning) and states are attached.

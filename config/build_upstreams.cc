@@ -154,9 +154,6 @@ void build_upstream(Build& build, const Node& node) {
   MapReader map(node, problems);
   build_balance(map, problems, *cluster);
   map.duration_ms("resolve", {100, kDayMs}, cluster->resolve_ms);
-  map.later({"health_check"});
-  map.later({"outlier", "panic"});
-  map.later({"slow_start"});
   map.later({"circuit_breaker"});
   map.later({"concurrency"});
   map.later({"retry"});
@@ -169,6 +166,7 @@ void build_upstream(Build& build, const Node& node) {
     build_servers(build, map, *cluster);
   }
   build_transport(build, map, *cluster);
+  build_health(build, map, *cluster);
   if (const Node* section = map.section("timeouts")) {
     build_timeouts(*section, problems, cluster->timeouts);
   }

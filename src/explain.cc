@@ -148,6 +148,15 @@ std::string_view claim_of(const proxy::Site& site, std::string_view host) {
   return best;
 }
 
+std::string check_text(const upstream::CheckConfig& check) {
+  switch (check.type) {
+    case upstream::CheckType::kHttp: return "GET " + check.path;
+    case upstream::CheckType::kTcp: return "by a connection";
+    case upstream::CheckType::kGrpc: break;
+  }
+  return "by grpc.health.v1";
+}
+
 const char* balance_name(upstream::Balance balance) {
   switch (balance) {
     case upstream::Balance::kLeastConn: return "least_conn";
@@ -358,6 +367,10 @@ bool Explainer::show_action(const Route& route, std::string_view path) {
 void Explainer::show_upstream(const Route& route) {
   const upstream::Cluster& cluster = *route.cluster;
   line("upstream", fmt::format("{}, balance {}", cluster.name, balance_name(cluster.balance)));
+  if (cluster.check) {
+    line("", fmt::format("checked every {} ms, {}", cluster.check->interval_ms,
+                         check_text(*cluster.check)));
+  }
   for (const upstream::Server& server : cluster.servers) {
     line("", fmt::format("{}, weight {}{}{}", server.address, server.weight,
                          server.backup ? ", backup" : "",

@@ -1,6 +1,9 @@
 #include "admin/health.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <ctime>
 #include <memory>
 
 #include "admin/json.h"
@@ -11,26 +14,71 @@
 namespace weir::admin {
 namespace {
 
+std::string or_else(std::string text, const char* otherwise) {
+  return text.empty() ? otherwise : text;
+}
+
+std::string ejection_text(const upstream::EndpointState& state, uint64_t now_ms) {
+  const uint64_t until_ms = state.ejected_until_ms.load(std::memory_order_relaxed);
+  return fmt::format("its answers were worse than allowed; {} s more",
+                     until_ms > now_ms ? (until_ms - now_ms + 999) / 1000 : 0);
+}
+
 ServerHealth server_health(const upstream::Server& server, uint64_t now_ms) {
-  if (!server.state->has_address()) return {&server, false, "the name does not resolve"};
-  switch (upstream::standing(server, now_ms)) {
-    case upstream::Standing::kUp: return {&server, true, ""};
-    case upstream::Standing::kTrialDue: return {&server, true, "back on trial after max_fails"};
-    case upstream::Standing::kDown: break;
+  const upstream::EndpointState& state = *server.state;
+  const uint32_t barriers = state.barriers.load(std::memory_order_relaxed);
+  if ((barriers & upstream::kTakenDown) != 0) return {&server, false, "down", "by an operator"};
+  if ((barriers & upstream::kDrained) != 0) return {&server, false, "drain", "by an operator"};
+  if (!state.has_address()) return {&server, false, "down", "the name does not resolve"};
+  if ((barriers & upstream::kCheckFailed) != 0) {
+    return {&server, false, "down", or_else(state.check_report().reason, "check")};
   }
-  return {&server, false, "max_fails"};
+  if ((barriers & upstream::kEjected) != 0) {
+    return {&server, false, "ejected", ejection_text(state, now_ms)};
+  }
+  switch (upstream::standing(server, now_ms)) {
+    case upstream::Standing::kUp: break;
+    case upstream::Standing::kTrialDue:
+      return {&server, true, "up", "back on trial after max_fails"};
+    case upstream::Standing::kDown: return {&server, false, "down", "max_fails"};
+  }
+  if (state.degraded.load(std::memory_order_relaxed)) {
+    return {&server, true, "up", or_else(state.check_report().reason, "degraded")};
+  }
+  const double share = upstream::slow_start_share(server, now_ms);
+  return {&server, true, "up", share < 1 ? fmt::format("slow start: {:.0f} %", share * 100) : ""};
+}
+
+// RFC 3339, in UTC, with milliseconds; null: there was no check.
+Json time_json(uint64_t unix_ms) {
+  if (unix_ms == 0) return nullptr;
+  const std::time_t seconds = static_cast<std::time_t>(unix_ms / 1000);
+  std::tm parts = {};
+  gmtime_r(&seconds, &parts);
+  char text[sizeof("2026-01-01T00:00:00")];
+  std::strftime(text, sizeof(text), "%FT%T", &parts);
+  return fmt::format("{}.{:03}Z", text, unix_ms % 1000);
+}
+
+Json latency_json(uint64_t latency_us) {
+  if (latency_us == 0) return nullptr;
+  return static_cast<double>(latency_us) / 1000;
 }
 
 Json to_json(const ClusterHealth& cluster) {
   Json servers = Json::array();
   for (const ServerHealth& entry : cluster.servers) {
+    const upstream::CheckReport report = entry.server->state->check_report();
     servers.push_back(Json::object({{"address", entry.server->address},
-                                    {"state", entry.up ? "up" : "down"},
+                                    {"state", entry.state},
                                     {"reason", entry.reason},
-                                    {"last_check", nullptr},  // of active checks
-                                    {"latency_ms", nullptr}}));
+                                    {"last_check", time_json(report.checked_unix_ms)},
+                                    {"latency_ms", latency_json(report.latency_us)}}));
   }
-  return Json::object({{"status", health_word(cluster.health)}, {"servers", std::move(servers)}});
+  Json out = Json::object({{"status", health_word(cluster.health)}});
+  if (!cluster.reason.empty()) out["reason"] = cluster.reason;
+  out["servers"] = std::move(servers);
+  return out;
 }
 
 }  // namespace
@@ -47,13 +95,19 @@ const char* health_word(Health health) {
 ClusterHealth cluster_health(const upstream::Cluster& cluster, uint64_t now_ms) {
   ClusterHealth result;
   size_t up = 0;
+  bool sound = true;
   for (const upstream::Server& server : cluster.servers) {
     result.servers.push_back(server_health(server, now_ms));
     if (result.servers.back().up) ++up;
+    sound &= !server.state->degraded.load(std::memory_order_relaxed);
   }
-  if (up == cluster.servers.size())
+  const bool panic = cluster.panic > 0 && cluster.state->panic.load(std::memory_order_relaxed);
+  if (panic) {
+    result.reason = "panic: too few servers are well, all are used";
+  }
+  if (up == cluster.servers.size() && sound && !panic)
     result.health = Health::kHealthy;
-  else if (up > 0)
+  else if (up > 0 || panic)
     result.health = Health::kDegraded;
   return result;
 }

@@ -15,14 +15,17 @@ const char* health_word(Health health);
 
 struct ServerHealth {
   const upstream::Server* server;
-  bool up;
-  const char* reason;  // "" when there is nothing to say
+  bool up;             // it may get requests
+  const char* state;   // "up", "down", "drain", "ejected"
+  std::string reason;  // empty when there is nothing to say
 };
 
-// Healthy: every server is up. Unhealthy: none is. A server whose time-out is over counts as up:
-// only traffic can prove it, and who asks may be holding traffic back until it is.
+// Healthy: every server is up, none of them is degraded, and there is no panic. Unhealthy: none is
+// up, nor a panic to use them all the same. A server whose time-out is over counts as up: only
+// traffic can prove it, and who asks may be holding traffic back until it is.
 struct ClusterHealth {
   Health health = Health::kUnhealthy;
+  std::string reason;  // of a panic
   std::vector<ServerHealth> servers;
 };
 ClusterHealth cluster_health(const upstream::Cluster& cluster, uint64_t now_ms);

@@ -153,6 +153,33 @@ void add_clusters(Families& families, const proxy::Snapshot& snapshot, const Wor
   }
 }
 
+void add_panics(Families& families, const proxy::Snapshot& snapshot) {
+  MetricFamily& family = add_family(
+      families, "weir_upstream_panic",
+      "1: too few servers are well, all are used; where panic is configured.", MetricType::Gauge);
+  for (const auto& cluster : snapshot.clusters) {
+    if (cluster->panic == 0) continue;
+    const bool panic = cluster->state->panic.load(std::memory_order_relaxed);
+    add_value(family, {{"upstream", cluster->name}}, panic ? 1.0 : 0.0);
+  }
+}
+
+void add_ejections(Families& families, StatusSource& source) {
+  MetricFamily& family = add_family(families, "weir_upstream_ejections_total",
+                                    "Servers ejected as outliers, by reason.", MetricType::Counter);
+  const auto add = [&family](const upstream::EndpointState& state, const char* reason,
+                             const std::atomic<uint64_t>& count) {
+    const uint64_t value = count.load(std::memory_order_relaxed);
+    if (value == 0) return;
+    add_value(family, {{"upstream", state.upstream}, {"server", state.server}, {"reason", reason}},
+              value);
+  };
+  for (const auto& state : source.endpoints()) {
+    add(*state, "errors", state->ejections_for_errors);
+    add(*state, "latency", state->ejections_for_latency);
+  }
+}
+
 void add_handshakes(Families& families, const Workers& workers) {
   MetricFamily& family = add_family(families, "weir_tls_handshakes_total",
                                     "TLS handshakes with clients, by result.", MetricType::Counter);
@@ -241,8 +268,10 @@ std::string metrics_text(StatusSource& source) {
   add_upstream_traffic(families, source, workers);
   if (const auto snapshot = source.snapshot()) {
     add_clusters(families, *snapshot, workers);
+    add_panics(families, *snapshot);
     add_certificates(families, *snapshot);
   }
+  add_ejections(families, source);
   add_handshakes(families, workers);
   add_rare(families);
   add_daemon(families, source, workers);

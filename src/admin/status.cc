@@ -60,7 +60,7 @@ Json upstreams_json(const proxy::Snapshot& snapshot, uint64_t now_ms) {
       servers.push_back(
           Json::object({{"address", server.address},
                         {"addresses", std::move(addresses)},
-                        {"state", entry.up ? "up" : "down"},
+                        {"state", entry.state},
                         {"reason", entry.reason},
                         {"in_flight", state.in_flight.load(std::memory_order_relaxed)},
                         {"fails", state.fails.load(std::memory_order_relaxed)},

@@ -3,7 +3,8 @@
 /test.Test/METHOD, by method: Unary (echo), Count (the request is a number: so many messages),
 Collect (all messages, joined), Chat (echo of each message as it comes), Metadata (what came
 besides, as JSON), Fail (the request is a status code), Hang (one message, then nothing until
-cancelled), HangAtOnce (nothing at all).
+cancelled), HangAtOnce (nothing at all), Health (the request is the number that the health service
+answers from now on: 1 is SERVING).
 """
 import json
 import sys
@@ -63,6 +64,19 @@ def hang_at_once(request, context):
     return b""
 
 
+HEALTH = {"status": 1, "asked": []}
+
+
+def set_health(request, context):
+    HEALTH["status"] = int(request)
+    return json.dumps([asked.hex() for asked in HEALTH["asked"]]).encode()
+
+
+def check_health(request, context):
+    HEALTH["asked"].append(request)
+    return bytes([0x08, HEALTH["status"]])
+
+
 METHODS = {
     "Unary": grpc.unary_unary_rpc_method_handler(unary),
     "Count": grpc.unary_stream_rpc_method_handler(count),
@@ -72,14 +86,18 @@ METHODS = {
     "Fail": grpc.unary_unary_rpc_method_handler(fail),
     "Hang": grpc.unary_stream_rpc_method_handler(hang),
     "HangAtOnce": grpc.unary_unary_rpc_method_handler(hang_at_once),
+    "Health": grpc.unary_unary_rpc_method_handler(set_health),
 }
+HEALTH_METHODS = {"Check": grpc.unary_unary_rpc_method_handler(check_health)}
 
 
 def serve(port):
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=64),
                          options=[("grpc.max_receive_message_length", 64 << 20),
                                   ("grpc.so_reuseport", 0)])
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Test", METHODS),))
+    server.add_generic_rpc_handlers((
+        grpc.method_handlers_generic_handler("test.Test", METHODS),
+        grpc.method_handlers_generic_handler("grpc.health.v1.Health", HEALTH_METHODS)))
     assert server.add_insecure_port(f"127.0.0.1:{port}") == port
     server.start()
     print("ready", flush=True)

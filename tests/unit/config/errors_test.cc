@@ -126,6 +126,42 @@ TEST_CASE("config errors: keys of the language that this build does not have") {
   });
 }
 
+std::string with_upstream(std::string_view keys) {
+  return "listeners: {l: {address: \"127.0.0.1:0\"}}\n"
+         "upstreams: {a: {servers: [{address: \"127.0.0.1:1\"}],\n" +
+         std::string(keys) + "}}\nsites: [{hosts: [a], routes: [{path: /, upstream: a}]}]\n";
+}
+
+TEST_CASE("config errors: checks, outliers, panic") {
+  check({
+      {with_upstream("health_check: {}, outlier: {}, panic: 50%, slow_start: 0s"), {}},
+      {with_upstream("health_check: {status: [200, 204-299]}"), {}},
+      {with_upstream("health_check: {status: 399-200}"),
+       {"3:16: upstreams.a.health_check.status: \"399-200\" is not a status or a range of them; "
+        "as in 200, 200-399 or [200, 301-302]"}},
+      {with_upstream("health_check: {status: []}"),
+       {"3:16: upstreams.a.health_check.status: is empty; no answer could ever be a good one"}},
+      {with_upstream("health_check: {type: grpc}"),
+       {"3:16: upstreams.a.health_check.type: needs protocol: h2c or h2; "
+        "gRPC is spoken over HTTP/2"}},
+      {with_upstream("health_check: {type: tcp, path: /x}"),
+       {"3:27: upstreams.a.health_check.path: does nothing with type: tcp"}},
+      {with_upstream("health_check: {path: x}"),
+       {"3:16: upstreams.a.health_check.path: \"x\" is not a path: "
+        "it begins with / and has no spaces and no #"}},
+      {with_upstream("health_check: {sni: b.test}"),
+       {"3:16: upstreams.a.health_check.sni: does nothing without protocol: https or h2"}},
+      {with_upstream("health_check: {timeout: 1s, degraded_over: 1s}"),
+       {"3:29: upstreams.a.health_check.degraded_over: is never reached; "
+        "timeout ends a check before"}},
+      {with_upstream("outlier: {error_rate: 0%}"),
+       {"3:1: upstreams.a.outlier: can eject nobody; "
+        "give it an error_rate above 0% or a latency"}},
+      {with_upstream("panic: 50"),
+       {"3:1: upstreams.a.panic: \"50\" is not a percentage; a number and %, as in 50%"}},
+  });
+}
+
 std::string with_listeners(std::string_view listeners) {
   return "listeners: " + std::string(listeners) +
          "\nsites: [{hosts: [a], routes: [{path: /, respond: {}}]}]\n";
