@@ -178,7 +178,8 @@ void Probe::on_response_end() {
 
 void Probe::on_conn_failed(const Error& error) {
   conn_ = nullptr;
-  if (asking_) end_with(reason_of(error));
+  // Without a descriptor left, say, nothing was learned of the server.
+  if (asking_) end_with(reason_of(error), error.source == Source::kUpstream);
 }
 
 void Probe::on_timeout() {
@@ -189,13 +190,14 @@ void Probe::on_timeout() {
                               : fmt::format("no whole answer within {} ms", ms));
 }
 
-void Probe::end_with(std::string why) {
+void Probe::end_with(std::string why, bool conclusive) {
   asking_ = false;
   timer_.cancel();
   ServerSide* conn = std::exchange(conn_, nullptr);
   if (conn != nullptr) conn->abandon();
   ProbeResult result;
   result.passed = why.empty();
+  result.conclusive = conclusive;
   result.latency_us = worker_.now_us() - asked_us_;
   result.reason = std::move(why);
   owner_.on_probed(result);

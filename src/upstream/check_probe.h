@@ -18,6 +18,7 @@ namespace weir::upstream {
 
 struct ProbeResult {
   bool passed = false;
+  bool conclusive = true;   // false: weir itself could not ask
   uint64_t latency_us = 0;  // from the dial to what decided
   std::string reason;       // why it did not pass
 };
@@ -60,7 +61,7 @@ class Probe final : public ConnUser {
   void send_request();
   void on_timeout();
   void pass() { end_with({}); }
-  void end_with(std::string why);  // empty: it passed
+  void end_with(std::string why, bool conclusive = true);  // empty: it passed
 
   // Its connections are no requests: nothing of them is in the metrics.
   struct NoObserver final : IdleObserver {

@@ -19,6 +19,18 @@ std::shared_ptr<const AddressList> EndpointState::addresses() const {
   return addresses_;
 }
 
+void EndpointState::set_unwell(AddressList unwell) {
+  std::lock_guard lock(mutex_);
+  if (unwell_ == unwell) return;
+  unwell_ = std::move(unwell);
+  addresses_version.fetch_add(1, std::memory_order_release);
+}
+
+AddressList EndpointState::unwell() const {
+  std::lock_guard lock(mutex_);
+  return unwell_;
+}
+
 void EndpointState::set_check_report(CheckReport report) {
   std::lock_guard lock(mutex_);
   check_report_ = std::move(report);

@@ -58,6 +58,11 @@ struct alignas(64) EndpointState {
   void set_addresses(AddressList addresses);  // not empty; the same ones are no new version
   std::shared_ptr<const AddressList> addresses() const;  // null as long as there are none
 
+  // Those of addresses() that fail their checks while others do not: used when the others fail. By
+  // the Checker; a change is a new version.
+  void set_unwell(AddressList unwell);
+  AddressList unwell() const;
+
   // Where outlier detection is configured: written by every answer's worker (outlier.h), never
   // reset, sampled by the Checker.
   std::atomic<uint64_t> answers{0};  // failed tries included
@@ -80,6 +85,7 @@ struct alignas(64) EndpointState {
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<const AddressList> addresses_;  // under mutex_
+  AddressList unwell_;                            // under mutex_
   CheckReport check_report_;                      // under mutex_
 };
 

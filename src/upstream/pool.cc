@@ -101,6 +101,10 @@ void Pool::take_addresses() {
     targets_.push_back(known == gone.end() ? std::make_unique<Target>(address) : std::move(*known));
   }
   retire(std::move(gone));
+  const AddressList unwell = state_->unwell();
+  for (const std::unique_ptr<Target>& target : targets_) {
+    target->unwell = std::find(unwell.begin(), unwell.end(), target->address) != unwell.end();
+  }
 }
 
 void Pool::retire(std::vector<std::unique_ptr<Target>> gone) {
@@ -114,7 +118,8 @@ void Pool::retire(std::vector<std::unique_ptr<Target>> gone) {
   }
 }
 
-// The fewest in use, in turn among equals; one that could not be connected to only if all are so.
+// The fewest in use, in turn among equals; one that could not be connected to, or is unwell, only
+// if all are so.
 Target& Pool::choose() {
   const uint64_t now_ms = worker_.now_ms();
   const size_t count = targets_.size();
@@ -126,8 +131,8 @@ Target& Pool::choose() {
       best = &target;
       continue;
     }
-    const bool avoid = target.avoid_until_ms > now_ms;
-    const bool avoid_best = best->avoid_until_ms > now_ms;
+    const bool avoid = target.unwell || target.avoid_until_ms > now_ms;
+    const bool avoid_best = best->unwell || best->avoid_until_ms > now_ms;
     if (avoid != avoid_best ? avoid_best : target.users < best->users) best = &target;
   }
   return *best;

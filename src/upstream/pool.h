@@ -45,6 +45,7 @@ struct Target {
   // Of the last TLS session; null in the clear.
   std::shared_ptr<net::TlsTicket> ticket;
   uint64_t avoid_until_ms = 0;  // it could not be connected to: others first
+  bool unwell = false;          // its checks fail: others first
   bool retired = false;         // the name means it no more: it goes with its last connection
 };
 

@@ -77,6 +77,12 @@ class ServerCheck::AddressCheck final : public Probe::Owner {
   void on_probed(const ProbeResult& result) override {
     const CheckConfig& check = *owner_.cluster_->check;
     --owner_.context_.under_way;
+    if (result.conclusive) take(result, check);
+    const uint64_t now_ms = owner_.context_.worker.now_ms();
+    next_.arm_ms(due_ms_ > now_ms ? due_ms_ - now_ms : 1);
+  }
+
+  void take(const ProbeResult& result, const CheckConfig& check) {
     last = result;
     up.note(result.passed, check.healthy_after, check.unhealthy_after);
     if (result.passed) {
@@ -87,8 +93,6 @@ class ServerCheck::AddressCheck final : public Probe::Owner {
     }
     owner_.report_.checked_unix_ms = unix_ms();
     owner_.judge();
-    const uint64_t now_ms = owner_.context_.worker.now_ms();
-    next_.arm_ms(due_ms_ > now_ms ? due_ms_ - now_ms : 1);
   }
 
   ServerCheck& owner_;
@@ -107,6 +111,7 @@ ServerCheck::~ServerCheck() {
   addresses_.clear();
   state().barriers.fetch_and(~static_cast<uint32_t>(kCheckFailed), kRelaxed);
   state().degraded.store(false, kRelaxed);
+  state().set_unwell({});
   state().set_check_report({});
 }
 
@@ -142,9 +147,11 @@ void ServerCheck::judge() {
   const AddressCheck* late = nullptr;
   size_t well = 0;
   size_t in_time = 0;
+  AddressList unwell;
   for (const auto& one : addresses_) {
     if (!one->up.good()) {
       bad = one.get();
+      unwell.push_back(one->address);
       continue;
     }
     ++well;
@@ -154,6 +161,8 @@ void ServerCheck::judge() {
       late = one.get();
     }
   }
+  if (well == 0) unwell.clear();  // a panic may use them all
+  state().set_unwell(std::move(unwell));
   const std::string where =
       bad != nullptr && addresses_.size() > 1 ? " at " + bad->address.text() : "";
   set_up(well > 0,

@@ -261,9 +261,28 @@ def test_every_address_of_a_name_is_checked(tmp_path):
                 a.status = "500 No"
                 time.sleep(1)
                 assert server_of(weir, name)["state"] == "up"  # b is well
+                wait_for(lambda: set(names(weir, 4)) == {"b"}, 20)
+                assert set(names(weir)) == {"b"}
                 b.status = "500 No"
                 found = wait_state(weir, name, "down")
                 assert re.search(r"check: status 500 at (127|\[::1)", found["reason"])
+
+
+@pytest.mark.parametrize("version, preface", [
+    ("v1", b"PROXY UNKNOWN\r\n"),
+    ("v2", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")])
+def test_a_proxy_header_names_nobody(version, preface):
+    got = []
+
+    def answer(conn):
+        got.append(conn.read_exactly(len(preface)))
+        if conn.read_head():
+            conn.answer(b"ok")
+
+    with Origin(answer) as origin, edge([origin], proxy_protocol=version) as weir:
+        wait_for(lambda: server_of(weir, origin.address)["latency_ms"] is not None, 20)
+        assert server_of(weir, origin.address)["state"] == "up"
+    assert got[0] == preface
 
 
 def test_one_prober_for_all_workers():
