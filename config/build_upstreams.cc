@@ -146,6 +146,27 @@ void build_balance(MapReader& map, Problems& problems, upstream::Cluster& cluste
   }
 }
 
+// After the servers.
+void build_breaker(MapReader& upstream, Problems& problems, upstream::Cluster& cluster) {
+  upstream::BreakerConfig& out = cluster.breaker;
+  upstream.choice<bool>("concurrency", {{"off", false}, {"adaptive", true}}, {}, out.adaptive);
+  const Node* section = upstream.section("circuit_breaker");
+  out.on = out.adaptive || upstream.find("circuit_breaker") != nullptr;
+  if (section == nullptr) return;
+  MapReader map(*section, problems);
+  map.u32("max_connections", {1, 1'000'000}, out.max_connections);
+  map.u32("max_pending", {0, 100'000}, out.max_pending);
+  map.duration_ms("pending_timeout", kDeadlineMs, out.pending_timeout_ms);
+  map.finish();
+  bool limited = !out.on || out.adaptive || out.max_connections != 0;
+  for (const upstream::Server& server : cluster.servers) limited |= server.max_connections != 0;
+  if (!limited) {
+    problems.warning(*section, "limits nothing",
+                     "say how many requests at once, as in max_connections: 1000, here or for "
+                     "each server");
+  }
+}
+
 void build_upstream(Build& build, const Node& node) {
   Problems& problems = build.problems;
   const size_t errors_before = problems.error_count();
@@ -154,8 +175,6 @@ void build_upstream(Build& build, const Node& node) {
   MapReader map(node, problems);
   build_balance(map, problems, *cluster);
   map.duration_ms("resolve", {100, kDayMs}, cluster->resolve_ms);
-  map.later({"circuit_breaker"});
-  map.later({"concurrency"});
   map.later({"retry"});
   map.later({"hedge"});
   map.later({"sticky"});
@@ -173,6 +192,7 @@ void build_upstream(Build& build, const Node& node) {
   if (const Node* section = map.section("keepalive")) {
     build_keepalive(*section, problems, cluster->keepalive);
   }
+  build_breaker(map, problems, *cluster);
   map.finish();
   build.clusters.push_back(cluster);
   const bool good = problems.error_count() == errors_before;

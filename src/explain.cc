@@ -376,6 +376,14 @@ void Explainer::show_upstream(const Route& route) {
                          server.backup ? ", backup" : "",
                          !server.state->has_address() ? ", does not resolve: down" : ""));
   }
+  const upstream::BreakerConfig& breaker = cluster.breaker;
+  if (!breaker.on) return;
+  const std::string limit = breaker.max_connections == 0
+                                ? "as many requests at once as its servers take"
+                                : fmt::format("{} requests at once", breaker.max_connections);
+  line("", fmt::format("{}{}; {} may wait, for {} ms", limit,
+                       breaker.adaptive ? ", or fewer (adaptive)" : "", breaker.max_pending,
+                       breaker.pending_timeout_ms));
 }
 
 }  // namespace

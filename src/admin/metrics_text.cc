@@ -127,6 +127,13 @@ void add_upstream_traffic(Families& families, StatusSource& source, const Worker
     add_value(connections, {{"upstream", name}, {"state", "active"}}, count);
     add_value(connections, {{"upstream", name}, {"state", "idle"}}, idle[name]);
   }
+  const auto snapshot = source.snapshot();
+  if (snapshot == nullptr) return;
+  for (const auto& cluster : snapshot->clusters) {
+    if (!cluster->breaker.on) continue;
+    add_value(connections, {{"upstream", cluster->name}, {"state", "pending"}},
+              uint64_t{cluster->state->gate.pending()});
+  }
 }
 
 void add_clusters(Families& families, const proxy::Snapshot& snapshot, const Workers& workers) {
@@ -138,6 +145,12 @@ void add_clusters(Families& families, const proxy::Snapshot& snapshot, const Wor
     const auto found = histograms.find(cluster->index);
     if (found == histograms.end()) continue;
     add_histogram(durations, {{"upstream", cluster->name}}, found->second);
+  }
+  MetricFamily& limit = add_family(families, "weir_upstream_concurrency_limit",
+                                   "Requests at once, as learned from latency.", MetricType::Gauge);
+  for (const auto& cluster : snapshot.clusters) {
+    if (!cluster->breaker.adaptive) continue;
+    add_value(limit, {{"upstream", cluster->name}}, uint64_t{cluster->state->gate.adaptive_limit()});
   }
   MetricFamily& up = add_family(families, "weir_upstream_server_up",
                                 "1: the server gets requests; 0: it is down.", MetricType::Gauge);

@@ -67,8 +67,11 @@ Json upstreams_json(const proxy::Snapshot& snapshot, uint64_t now_ms) {
                         {"weight", server.weight},
                         {"backup", server.backup}}));
     }
-    upstreams[cluster->name] =
+    Json& upstream = upstreams[cluster->name] =
         Json::object({{"status", health_word(health.health)}, {"servers", std::move(servers)}});
+    const upstream::Gate& gate = cluster->state->gate;
+    if (cluster->breaker.on) upstream["pending"] = gate.pending();
+    if (cluster->breaker.adaptive) upstream["concurrency_limit"] = gate.adaptive_limit();
   }
   return upstreams;
 }

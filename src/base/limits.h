@@ -88,6 +88,10 @@ inline constexpr size_t kCheckBodyBytes = 64 * 1024;
 // Active checks that are under way at once. Reached: the next ones wait.
 inline constexpr uint32_t kChecksAtOnce = 256;
 
+// What concurrency: adaptive may rise to where circuit_breaker.max_connections says nothing.
+// Reached: it rises no more.
+inline constexpr uint32_t kAdaptiveMax = 1000;
+
 // Tries of one request: the first and one retry.
 inline constexpr uint32_t kAttemptsMax = 2;
 // With those that a server gave back unread (HTTP/2: GOAWAY, REFUSED_STREAM).

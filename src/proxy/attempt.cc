@@ -10,14 +10,21 @@
 namespace weir::proxy {
 
 Step Exchange::pick_endpoint() {
+  if (cluster_->breaker.on) return pick_in_turn();
+  const upstream::Pick pick = choose_server();
+  return pick.server == nullptr ? refuse_without_server(pick.full) : begin_attempt(pick);
+}
+
+upstream::Pick Exchange::choose_server() {
   const upstream::Cluster& cluster = *cluster_;
   std::optional<uint64_t> hash;
   if (cluster.balance == upstream::Balance::kHash) {
     hash = upstream::hash_of_request(cluster.hash_key, request_, identity_.client, path_);
   }
-  const upstream::Pick pick =
-      worker_.balancer().pick(cluster, worker_.net().now_ms(), failed_server_, hash);
-  if (pick.server == nullptr) return refuse_without_server(pick.full);
+  return worker_.balancer().pick(cluster, worker_.net().now_ms(), failed_server_, hash);
+}
+
+Step Exchange::begin_attempt(const upstream::Pick& pick) {
   server_ = pick.server;
   in_flight_ = server_->state.get();
   last_server_ = in_flight_;
@@ -94,6 +101,7 @@ void Exchange::on_response_head() {
     upstream::note_answer(*cluster_, *server_, response_->status,
                           worker_.net().now_us() - attempt_started_us_);
   }
+  if (gate_ != nullptr) note_latency();
   judged_ = true;
   step_ = Step::kResponse;
   advance();
@@ -149,6 +157,9 @@ void Exchange::note_attempt_failure(const Error& error) {
   judged_ = true;
   upstream::note_failure(*server_, worker_.net().now_ms());
   upstream::note_answer(*cluster_, *server_, 0, worker_.net().now_us() - attempt_started_us_);
+  if (gate_ != nullptr && error.kind == ErrorKind::kTimeout) {
+    gate_->note_answer(worker_.net().now_us(), 0, true);
+  }
   rare_counters().add("weir_upstream_failures_total", {{"upstream", last_server_->upstream},
                                                        {"server", last_server_->server},
                                                        {"reason", kind_word(error.kind)}});
@@ -174,8 +185,7 @@ void Exchange::settle_attempt(bool keep_connection) {
     }
   }
   if (in_flight_ == nullptr) return;
-  in_flight_->in_flight.fetch_sub(1, std::memory_order_relaxed);
-  in_flight_ = nullptr;
+  give_back_place();
   if (server_ != nullptr) {
     if (trial_ && !judged_) upstream::note_nothing(*server_, worker_.net().now_ms());
     worker_.metrics().upstream_duration.at(cluster_->index).observe_us(upstream_us_);

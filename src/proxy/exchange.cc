@@ -41,7 +41,7 @@ Step Exchange::enter(Step at) {
     case Step::kAdmit:    return admit();             // → 400 405 408 414 417 431 501 503 505
     case Step::kRoute:    return route_request();     // site and route          → 200 400 421
     case Step::kRequest:  return run_request();       // filters, action → any; 400 403 404 405 413
-    case Step::kPick:     return pick_endpoint();     // balancer, health        → 503
+    case Step::kPick:     return pick_endpoint();     // balancer, health, queue → 503
     case Step::kConnect:  return lease_connection();  // reuse or dial           → 502 503 504
     case Step::kSend:     return send_head();         // on_attempt; the body starts to flow
     case Step::kAwait:    return Step::kWait;         // 1xx out; failure: → kPick, or 502 504
@@ -281,6 +281,7 @@ Step Exchange::finish() {
 void Exchange::end(bool cut) {
   if (over()) return;
   if (in_flight_ != nullptr) settle_attempt(false);
+  if (waiter_ != nullptr) waiter_->leave();
   if (in_tunnel() && has_connection()) worker_.tunnel_ended(client_.listener_slot());
   step_ = Step::kOver;
   ++epoch_;

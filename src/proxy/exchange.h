@@ -20,6 +20,8 @@
 #include "proxy/filter.h"
 #include "proxy/snapshot.h"
 #include "proxy/summary.h"
+#include "upstream/balancer.h"
+#include "upstream/queue.h"
 #include "upstream/server_side.h"
 
 namespace weir::proxy {
@@ -50,6 +52,7 @@ enum class Step : uint8_t {
 // its server connection, and both forget it in end().
 class Exchange final : public net::Mortal,
                        public upstream::ConnUser,
+                       public upstream::Waiter::User,
                        public VariableSource,
                        public Pooled<Exchange> {
  public:
@@ -134,6 +137,8 @@ class Exchange final : public net::Mortal,
 
   // Tries (attempt.cc); what a server is told (upstream_head.cc).
   Step pick_endpoint();
+  upstream::Pick choose_server();
+  Step begin_attempt(const upstream::Pick& pick);
   Step refuse_without_server(bool full);
   Step lease_connection();
   Step send_head();
@@ -145,6 +150,17 @@ class Exchange final : public net::Mortal,
   void settle_attempt(bool keep_connection);
   void note_attempt_failure(const Error& error);
   bool server_is_late() const;
+
+  // Places and the queue for them (pending.cc).
+  Step pick_in_turn();
+  Step wait_for_place(bool again);
+  Step refuse_waiting(upstream::Refusal why);
+  void on_turn() override;
+  void on_refused(upstream::Refusal why) override;
+  void give_back_place();
+  void note_latency();
+
+  // From the server's connection (attempt.cc).
   void on_conn_ready(upstream::ServerSide& side) override;
   void on_conn_failed(const Error& error) override;
   http::ResponseHead& next_response_head() override;
@@ -223,7 +239,9 @@ class Exchange final : public net::Mortal,
 
   // The present try.
   const upstream::Server* server_ = nullptr;  // of the snapshot; null once a tunnel let go of it
-  upstream::EndpointState* in_flight_ = nullptr;  // holds one count; given back by settle_attempt()
+  upstream::EndpointState* in_flight_ = nullptr;  // holds one count: give_back_place()
+  upstream::Gate* gate_ = nullptr;  // the same, where the upstream's load is limited
+  upstream::Waiter* waiter_ = nullptr;  // made when there is first something to wait for
   const upstream::Server* failed_server_ = nullptr;
   const upstream::EndpointState* last_server_ = nullptr;
   upstream::ServerSide* conn_ = nullptr;

@@ -100,6 +100,7 @@ void Exchange::begin_local(int status, std::string_view body) {
   ++epoch_;
   parked_ = false;
   if (in_flight_ != nullptr) settle_attempt(false);
+  if (waiter_ != nullptr) waiter_->leave();
   local_ = true;
   discard_body_ = true;
   held_response_.clear();

@@ -35,6 +35,7 @@ ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
       metrics_(*options.metrics),
       log_(options.log_writer, metrics_),
       pools_(net_, *this),
+      waiting_room_(net_),
       exchanges_(limits::kExchangesMax),
       give_back_(std::move(options.give_back)),
       connections_(std::make_unique<ConnectionList>()),
@@ -63,6 +64,7 @@ void ProxyWorker::publish(std::shared_ptr<const Snapshot> snapshot,
   if (before != nullptr) ++before->pins;  // until all slots have moved on
   log_.configure(snapshot->log.access);
   pools_.keep_only(snapshot->clusters);
+  for (const auto& cluster : snapshot->clusters) cluster->state->gate.configure(cluster->breaker);
   hold_bytes_ = snapshot->memory.hold_bytes();
   net_.set_read_max_bytes(snapshot->memory.read_bytes());
   epochs_.push_back(std::make_unique<Epoch>());

@@ -18,6 +18,7 @@
 #include "proxy/snapshot.h"
 #include "upstream/balancer.h"
 #include "upstream/pool.h"
+#include "upstream/waiting_room.h"
 
 namespace weir::proxy {
 
@@ -81,6 +82,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   void unpin(Epoch* epoch);
   upstream::Pools& pools() { return pools_; }
   upstream::Balancer& balancer() { return balancer_; }
+  upstream::WaitingRoom& waiting_room() { return waiting_room_; }
   Metrics& metrics() { return metrics_; }
   // What may wait for a slow peer, per connection and direction, before the sender is read no more.
   size_t hold_bytes() const { return hold_bytes_; }
@@ -130,6 +132,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   RandomPool random_;
   upstream::Pools pools_;
   upstream::Balancer balancer_;
+  upstream::WaitingRoom waiting_room_;
   SlotMap<Exchange> exchanges_;
   std::function<void(std::shared_ptr<const Snapshot>)> give_back_;
   std::vector<std::unique_ptr<Epoch>> epochs_;  // the present one last

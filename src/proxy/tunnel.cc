@@ -38,6 +38,7 @@ Step Exchange::start_tunnel() {
   unpin();
   touch_tunnel();
   step_ = Step::kTunnel;
+  if (gate_ != nullptr) gate_->tunnel_began();
   if (has_connection()) worker_.tunnel_began(client_.listener_slot());
   while (!held_response_.empty()) {
     const std::string_view front = held_response_.front();

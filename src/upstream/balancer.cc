@@ -116,7 +116,9 @@ Pick Balancer::pick(const Cluster& cluster, uint64_t now_ms, const Server* avoid
     if (server == nullptr) server = pick_by_load(search);
     if (server != nullptr) return {server, false, search.trial};
   }
-  if (avoid != nullptr && may_be_last_resort(*avoid, search.heeded)) {
+  // Better to wait for one of the others than to fail there twice.
+  const bool may_wait = search.full && cluster.breaker.on && cluster.breaker.max_pending != 0;
+  if (avoid != nullptr && !may_wait && may_be_last_resort(*avoid, search.heeded)) {
     if (acquire(*avoid)) return {avoid};
     search.full = true;
   }

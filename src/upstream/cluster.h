@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "net/address.h"
+#include "upstream/breaker.h"
 #include "upstream/hash_key.h"
 #include "upstream/hash_table.h"
 #include "upstream/health_config.h"
@@ -103,6 +104,8 @@ struct alignas(64) ClusterState {
   // Constant after construction.
   const std::string name;
   const uint32_t index;  // dense by name, process-wide: workers index their own state by it
+
+  Gate gate;  // where Cluster::breaker is on: requests under way, and those that wait
 };
 
 struct Server {
@@ -145,6 +148,7 @@ struct Cluster {
   std::vector<Server> servers;
   uint64_t resolve_ms = 0;  // how often names are looked up again; 0 = when their TTL is over
   UpstreamTimeouts timeouts;
+  BreakerConfig breaker;
   KeepaliveConfig keepalive;  // .requests is 1 where transport has a proxy_protocol
   std::shared_ptr<const Transport> transport = std::make_shared<const Transport>();
   std::optional<CheckConfig> check;

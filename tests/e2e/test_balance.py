@@ -73,6 +73,19 @@ def finish(clients):
         client.sock.close()
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("weights, shares", [((3, 2, 1), [6, 4, 2]), ((1, 1, 1), [4, 4, 4])])
+def test_least_conn_shares_what_is_held_exactly(workers, weights, shares):
+    with Servers(3) as servers:
+        listed = [{"address": o.address, "weight": w} for o, w in zip(servers.origins, weights)]
+        with weir_for(servers, {"balance": "least_conn", "servers": listed},
+                      workers=workers) as weir:
+            clients = hold(weir, servers, 12)
+            assert [len(o.requests) for o in servers.origins] == shares
+            servers.release()
+            finish(clients)
+
+
 def test_random_two_spreads_what_is_held():
     with Servers(3) as servers, weir_for(servers, {"balance": "random_two"}, workers=2) as weir:
         clients = hold(weir, servers, 30)
