@@ -150,7 +150,8 @@ void add_clusters(Families& families, const proxy::Snapshot& snapshot, const Wor
                                    "Requests at once, as learned from latency.", MetricType::Gauge);
   for (const auto& cluster : snapshot.clusters) {
     if (!cluster->breaker.adaptive) continue;
-    add_value(limit, {{"upstream", cluster->name}}, uint64_t{cluster->state->gate.adaptive_limit()});
+    add_value(limit, {{"upstream", cluster->name}},
+              uint64_t{cluster->state->gate.adaptive_limit()});
   }
   MetricFamily& up = add_family(families, "weir_upstream_server_up",
                                 "1: the server gets requests; 0: it is down.", MetricType::Gauge);

@@ -208,6 +208,22 @@ std::string with_servers(std::string_view servers) {
          std::string(servers) + "}}\nsites: [{hosts: [a], routes: [{path: /, upstream: a}]}]\n";
 }
 
+TEST_CASE("config errors: circuit breaker and concurrency") {
+  check({
+      {with_upstream("circuit_breaker: {max_connections: 1, max_pending: 0}"), {}},
+      {with_upstream("concurrency: adaptive"), {}},
+      {with_upstream("circuit_breaker: {max_connections: 0}"),
+       {"3:19: upstreams.a.circuit_breaker.max_connections: \"0\" is out of range; "
+        "allowed: 1 to 1000000"}},
+      {with_upstream("circuit_breaker: {pending_timeout: 5}"),
+       {"3:19: upstreams.a.circuit_breaker.pending_timeout: \"5\" needs a unit; one of "
+        "ms, s, m, h, d, w or y, as in 5s"}},
+      {with_upstream("concurrency: adaptiv"),
+       {"3:1: upstreams.a.concurrency: must be off or adaptive, not \"adaptiv\"; did you mean "
+        "\"adaptive\"?"}},
+  });
+}
+
 TEST_CASE("config errors: upstreams") {
   const std::string at = "2:28: upstreams.a.servers[0].address: ";
   check({

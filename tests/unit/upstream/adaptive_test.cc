@@ -53,7 +53,7 @@ TEST_CASE("adaptive: settles above what the servers take, and not far above") {
   for (const double slots : {8.0, 20.0, 100.0, 400.0}) {
     CAPTURE(slots);
     World world;
-    const uint32_t limit = world.run({slots}, 150);
+    const uint32_t limit = world.run({slots}, 145);
     CHECK(limit >= slots);            // they are all busy
     CHECK(limit <= 2.5 * slots + 8);  // and little waits inside them
   }
