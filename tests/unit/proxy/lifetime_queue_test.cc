@@ -76,7 +76,7 @@ TEST_CASE("clients leave the queue from every place in it", "[threads]") {
     std::vector<Socket> clients;
     for (int i = 0; i < 7; ++i) clients.push_back(world.ask());
     CHECK(world.waiting(7));
-    for (int i = 0; i < 7; ++i) clients[static_cast<size_t>((i * (round % 6 + 1)) % 7)].close();
+    for (int i = 0; i < 7; ++i) clients[static_cast<size_t>((i * (round % 6 + 1)) % 7)].reset();
     CHECK(world.waiting(0));
   }
   holder.close();
