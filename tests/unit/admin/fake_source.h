@@ -42,6 +42,7 @@ class FakeSource final : public proxy::StatusSource {
     auto cluster = std::make_shared<upstream::Cluster>();
     cluster->name = name;
     cluster->index = static_cast<uint32_t>(current->clusters.size());
+    cluster->state = std::make_shared<upstream::ClusterState>(name, cluster->index);
     for (const std::string& address : servers) {
       upstream::Server& server = cluster->servers.emplace_back();
       server.address = address;
