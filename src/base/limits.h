@@ -92,6 +92,15 @@ inline constexpr uint32_t kChecksAtOnce = 256;
 // Reached: it rises no more.
 inline constexpr uint32_t kAdaptiveMax = 1000;
 
+// Servers of an upstream that a balancer looks at each. More: it draws so many at random for one
+// that may take the request; none of them may: it looks at each after all.
+inline constexpr size_t kServersLookedAt = 64;
+inline constexpr uint32_t kBalancerDraws = 32;
+
+// Servers of an upstream that a servers_file lists, and its size. Reached: the file is refused.
+inline constexpr size_t kMembersMax = 20'000;
+inline constexpr size_t kMembersFileBytes = 8 << 20;
+
 // Tries of one request: the first and one retry.
 inline constexpr uint32_t kAttemptsMax = 2;
 // With those that a server gave back unread (HTTP/2: GOAWAY, REFUSED_STREAM).

@@ -32,17 +32,9 @@ bool acquire(const Server& server) {
 // bounded loads").
 class LoadBound {
  public:
-  template <typename Counts>
-  LoadBound(const Cluster& cluster, Counts counts) {
-    if (cluster.bounded_load == 0) return;
-    double requests = 1;  // this one
-    double weights = 0;
-    for (const Server& server : cluster.servers) {
-      if (!counts(server)) continue;
-      requests += server.state->in_flight.load(kRelaxed);
-      weights += server.weight;
-    }
-    if (weights > 0) per_weight_ = cluster.bounded_load * requests / weights;
+  LoadBound() = default;
+  LoadBound(double bounded_load, double requests, double weights) {
+    if (weights > 0) per_weight_ = bounded_load * requests / weights;
   }
   bool admits(const Server& server) const {
     if (per_weight_ == 0) return true;
@@ -59,12 +51,12 @@ bool may_be_last_resort(const Server& server, uint32_t heeded) {
   return state.has_address() && (state.barriers.load(kRelaxed) & heeded) == 0;
 }
 
-bool is_full(const Server& server) {
+}  // namespace
+
+bool Balancer::is_full(const Server& server) {
   return server.max_connections != 0 &&
          server.state->in_flight.load(kRelaxed) >= server.max_connections;
 }
-
-}  // namespace
 
 Balancer::Search Balancer::search_of(const Cluster& cluster, uint64_t now_ms, const Server* avoid) {
   Search search{cluster, now_ms, avoid};
@@ -133,7 +125,11 @@ const Server* Balancer::pick_by_hash(Search& search, uint64_t hash) {
   const Cluster& cluster = search.cluster;
   const HashTable& table = search.tier == Tier::kBackup ? cluster.backups : cluster.primaries;
   if (table.empty()) return nullptr;
-  const LoadBound bound(cluster, [&](const Server& server) { return eligible(search, server); });
+  LoadBound bound;
+  if (cluster.bounded_load != 0) {
+    const LoadSum& sum = load_sum(search);
+    bound = LoadBound(cluster.bounded_load, sum.requests + 1, sum.weights);  // with this one
+  }
   const Server* looked_at = nullptr;
   uint32_t slot = HashTable::slot_of(hash);
   for (uint32_t i = 0; i < limits::kHashProbes; ++i, slot = HashTable::next(slot)) {
@@ -148,6 +144,7 @@ const Server* Balancer::pick_by_hash(Search& search, uint64_t hash) {
 }
 
 const Server* Balancer::pick_by_load(Search& search) {
+  if (const Server* server = pick_from_many(search)) return server;
   const std::vector<Server>& servers = search.cluster.servers;
   candidates_.clear();
   for (uint32_t i = 0; i < servers.size(); ++i) {
@@ -275,9 +272,7 @@ uint32_t Balancer::draw(const Cluster& cluster, uint32_t without) {
   for (const uint32_t index : candidates_) {
     if (index != without) total += cluster.servers[index].weight;
   }
-  uint64_t random = 0;
-  random_.fill(reinterpret_cast<uint8_t*>(&random), sizeof(random));
-  random %= total;
+  uint64_t random = this->random() % total;
   for (const uint32_t index : candidates_) {
     if (index == without) continue;
     const uint64_t weight = cluster.servers[index].weight;

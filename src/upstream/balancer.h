@@ -48,8 +48,18 @@ class Balancer {
     bool slow = false;    // somebody is in his slow_start
   };
 
+  // What a bound of load compares with.
+  struct LoadSum {
+    double requests = 0;  // in flight at those who may be picked
+    double weights = 0;   // of the same
+    uint32_t picks_left = 0;
+    uint64_t at_ms = 0;
+  };
+  static constexpr uint64_t kLoadSumMs = 100;
+
   static Search search_of(const Cluster& cluster, uint64_t now_ms, const Server* avoid);
   static bool eligible(Search& search, const Server& server);
+  static bool is_full(const Server& server);
   static bool take(Search& search, const Server& server);
   const Server* pick_by_hash(Search& search, uint64_t hash);
   const Server* pick_by_load(Search& search);
@@ -60,6 +70,11 @@ class Balancer {
   uint32_t next_in_turn(const Cluster& cluster, const std::vector<uint32_t>& among);
   uint32_t lighter_of_two(const Cluster& cluster);
   uint32_t draw(const Cluster& cluster, uint32_t without);
+  // balancer_many.cc: null where there are no turn tables, too.
+  const Server* pick_from_many(Search& search);
+  uint64_t next_turn(const Cluster& cluster);
+  uint64_t random();
+  const LoadSum& load_sum(Search& search);
 
   // Smooth weighted round robin: current weight per server, by Cluster::index.
   std::vector<std::vector<int64_t>> turns_;
@@ -67,6 +82,9 @@ class Balancer {
   std::vector<uint32_t> candidates_;
   std::vector<uint32_t> least_loaded_;
   std::vector<double> shares_;  // slow_start's, of candidates_
+  // Large clusters, by Cluster::index.
+  std::vector<uint64_t> positions_;
+  std::vector<LoadSum> load_sums_;  // of all clusters with bounded_load
   RandomPool random_;
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/limits.h"
 
 namespace weir::upstream {
 
@@ -51,6 +52,18 @@ void build_hash_tables(Cluster& cluster) {
   }
   cluster.primaries.build(primaries);
   cluster.backups.build(backups);
+}
+
+void build_turn_tables(Cluster& cluster) {
+  if (cluster.servers.size() <= limits::kServersLookedAt) return;
+  std::vector<TurnTable::Entry> primaries;
+  std::vector<TurnTable::Entry> backups;
+  for (uint32_t i = 0; i < cluster.servers.size(); ++i) {
+    const Server& server = cluster.servers[i];
+    (server.backup ? backups : primaries).push_back({server.weight, i});
+  }
+  cluster.primary_turns.build(primaries);
+  cluster.backup_turns.build(backups);
 }
 
 std::shared_ptr<EndpointState> StateRegistry::endpoint(const std::string& upstream,

@@ -18,6 +18,7 @@
 #include "upstream/hash_table.h"
 #include "upstream/health_config.h"
 #include "upstream/transport.h"
+#include "upstream/turn_table.h"
 
 namespace weir::upstream {
 
@@ -145,6 +146,10 @@ struct Cluster {
   // kHash, once the servers are known (build_hash_tables); of the backups only if there are any.
   HashTable primaries;
   HashTable backups;
+  // Where there are more servers than limits::kServersLookedAt (build_turn_tables): in order and by
+  // weight.
+  TurnTable primary_turns;
+  TurnTable backup_turns;
   std::vector<Server> servers;
   uint64_t resolve_ms = 0;  // how often names are looked up again; 0 = when their TTL is over
   UpstreamTimeouts timeouts;
@@ -158,6 +163,8 @@ struct Cluster {
 
 // Fills the tables of a cluster that balances by hash. Before it is published.
 void build_hash_tables(Cluster& cluster);
+// Those of a cluster with many servers; of a smaller one they stay empty. Before it is published.
+void build_turn_tables(Cluster& cluster);
 
 // Gives the same EndpointState for the same (upstream, server) as long as anybody holds it, and a
 // stable index per name. Config thread only; one per process.
