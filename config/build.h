@@ -34,7 +34,8 @@ struct Build {
   std::vector<std::shared_ptr<upstream::Cluster>> clusters;  // in file order
   // By path: a file that many sites name is read once. Null: it cannot be used, which is reported.
   std::unordered_map<std::string, std::shared_ptr<const proxy::ErrorPage>> error_pages;
-  // Where clusters[cluster].servers[server] stands in the file.
+  // Where clusters[cluster].servers[server] stands in the file: its map, or the servers_file that
+  // has it.
   struct ServerPlace {
     size_t cluster;
     size_t server;
@@ -45,6 +46,8 @@ struct Build {
   options::Defaults defaults = {};
   // By pattern: compiled once, however many routes have it.
   std::unordered_map<std::string, std::shared_ptr<const proxy::Regex>> regexes = {};
+  // Upstreams and their files of members.
+  std::vector<std::pair<std::string, std::string>> member_files = {};
   bool has_certificates = false;  // some stand in the file, good or bad
 };
 
@@ -81,7 +84,10 @@ void build_transport(Build& build, options::MapReader& upstream, upstream::Clust
 // build_health.cc: upstreams.NAME.health_check, slow_start, outlier and panic. REQUIRES: servers
 // and transport are built.
 void build_health(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
+// build_members.cc: upstreams.NAME.servers_file. REQUIRES: servers and balance are built.
+void build_members(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
 // build_upstreams.cc
+upstream::Server build_server(const options::Node& node, options::Problems& problems);
 void build_upstreams(Build& build, const options::Node& section);
 // Once all is valid: addresses are resolved (a failure is a warning) and states are attached.
 void bind_upstreams(Build& build);

@@ -35,6 +35,8 @@ void check_server_address(const Node& node, std::string_view text, Problems& pro
   }
 }
 
+}  // namespace
+
 upstream::Server build_server(const Node& node, Problems& problems) {
   upstream::Server server;
   MapReader map(node, problems);
@@ -50,6 +52,8 @@ upstream::Server build_server(const Node& node, Problems& problems) {
   map.finish();
   return server;
 }
+
+namespace {
 
 void build_servers(Build& build, MapReader& upstream, upstream::Cluster& cluster) {
   const Node* list = upstream.require("servers",
@@ -75,7 +79,7 @@ void build_servers(Build& build, MapReader& upstream, upstream::Cluster& cluster
     build.problems.error(*list, "has only backups", "one server without backup is needed");
   } else if (cluster.balance == upstream::Balance::kHash &&
              items.size() > upstream::HashTable::kServersMax) {
-    build.problems.error(*list, "is too long", "balance: hash takes at most 6000 servers");
+    build.problems.error(*list, "is too long", "balance: hash takes at most 12000 servers");
   }
 }
 
@@ -178,12 +182,13 @@ void build_upstream(Build& build, const Node& node) {
   map.later({"retry"});
   map.later({"hedge"});
   map.later({"sticky"});
-  map.later({"servers_file", "srv"});
+  map.later({"srv"});
   const bool servers_elsewhere =
       node.find("servers_file") != nullptr || node.find("srv") != nullptr;
   if (!servers_elsewhere || node.find("servers") != nullptr) {
     build_servers(build, map, *cluster);
   }
+  build_members(build, map, *cluster);
   build_transport(build, map, *cluster);
   build_health(build, map, *cluster);
   if (const Node* section = map.section("timeouts")) {
@@ -214,7 +219,7 @@ void bind_upstreams(Build& build) {
     build.snapshot.clusters.push_back(cluster);
   }
   std::vector<upstream::NameWatch> watches;
-  std::vector<const Node*> places;  // of the names
+  std::vector<const Node*> places;
   for (const Build::ServerPlace& place : build.servers) {
     upstream::Cluster& cluster = *build.clusters[place.cluster];
     upstream::Server& server = cluster.servers[place.server];
@@ -226,14 +231,21 @@ void bind_upstreams(Build& build) {
     }
     net::HostPort name = net::split_host_port(server.address).value();
     watches.push_back({server.state, std::move(name.host), name.port, cluster.resolve_ms});
-    places.push_back(place.node->find("address"));
+    places.push_back(place.node);
   }
-  for (const auto& cluster : build.clusters) upstream::build_hash_tables(*cluster);
+  for (const auto& cluster : build.clusters) {
+    upstream::build_hash_tables(*cluster);
+    upstream::build_turn_tables(*cluster);
+  }
   if (watches.empty()) return;
   const std::vector<std::string> reasons = build.environment.watch_names(watches);
   for (size_t i = 0; i < reasons.size(); ++i) {
     if (reasons[i].empty()) continue;
-    build.problems.warning(*places[i], places[i]->shown() + " does not resolve: " + reasons[i],
+    const Node* address = places[i]->find("address");  // null: it stands in a servers_file
+    const std::string shown =
+        address == nullptr ? options::quote(watches[i].state->server) : address->shown();
+    build.problems.warning(address == nullptr ? *places[i] : *address,
+                           shown + " does not resolve: " + reasons[i],
                            "the server is down until it does");
   }
 }

@@ -33,6 +33,7 @@ Environment system_environment(upstream::StateRegistry& states, proxy::Labels& l
         return std::string(value);
       },
       .file = read_regular_file,
+      .member_file = read_regular_file,
       .glob = glob_files,
       .folder_exists = folder_exists,
       .watch_names = [watcher](const auto& watches) { return watcher->watch(watches); },

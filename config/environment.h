@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <ctime>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "config/member_files.h"
 #include "proxy/snapshot.h"
 #include "upstream/cluster.h"
 #include "upstream/names.h"
@@ -22,6 +24,9 @@ struct Environment {
   std::function<std::optional<std::string>(const std::string& name)> variable;
   // The content of a regular file of at most `max_bytes`: secrets, included files, error pages.
   std::function<Result<std::string>(const std::string& path, size_t max_bytes)> file;
+  // The same of a servers_file, which is read again and again. Empty: as `file`.
+  std::function<Result<std::string>(const std::string& path, size_t max_bytes)> member_file = {};
+  std::shared_ptr<MemberFiles> member_files = std::make_shared<MemberFiles>();
   // The files that match a pattern of the shell, sorted; none is no failure.
   std::function<Result<std::vector<std::string>>(const std::string& pattern)> glob;
   // False where there is certainly no folder.

@@ -5,7 +5,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "config/build.h"
 #include "config/describe.h"
@@ -77,29 +79,78 @@ bool read_file(const std::string& path, std::string& out) {
 
 }  // namespace
 
+// A configuration as it was read.
+struct Source {
+  Documents documents;                                 // substituted, included files in the first
+  std::unordered_map<std::string, std::string> files;  // that it names, by path
+  std::vector<std::pair<std::string, std::string>> member_files;
+};
+
+namespace {
+
+bool build_all(Build& build, const Node& root) {
+  build_top(build, root);
+  if (!build.problems.ok()) return false;
+  bind_upstreams(build);
+  bind_labels(build);
+  return true;
+}
+
+}  // namespace
+
 LoadResult load_text(std::string_view text, const std::string& file,
                      const Environment& environment) {
   Problems problems;
   LoadResult result;
-  Documents documents;
+  auto source = std::make_shared<Source>();
+  Documents& documents = source->documents;
   documents.push_back(parse_yaml(text, file, problems));
   if (documents.front() != nullptr) {
     const Node& root = *documents.front()->root;
     auto snapshot = std::make_shared<proxy::Snapshot>();
-    Build build{environment, problems, *snapshot, {}, {}, {}, {}, {}};
     substitute(*documents.front()->root, environment, problems);
     include_files(documents, environment, problems);
-    build_top(build, root);
-    if (problems.ok()) {
-      bind_upstreams(build);
-      bind_labels(build);
+    Environment keeping = environment;
+    if (!keeping.member_file) keeping.member_file = environment.file;
+    keeping.file = [&](const std::string& path, size_t max_bytes) {
+      Result<std::string> content = environment.file(path, max_bytes);
+      if (content.ok()) source->files[path] = content.value();
+      return content;
+    };
+    Build build{keeping, problems, *snapshot, {}, {}, {}, {}, {}};
+    if (build_all(build, root)) {
       result.description = describe(root, build.defaults);
       result.snapshot = std::move(snapshot);
+      source->member_files = std::move(build.member_files);
+      if (!source->member_files.empty()) result.source = std::move(source);
     }
   }
   result.errors = problems.errors();
   result.warnings = problems.warnings();
   return result;
+}
+
+LoadResult rebuild(const std::shared_ptr<const Source>& source, const Environment& environment) {
+  Problems problems;
+  LoadResult result;
+  auto snapshot = std::make_shared<proxy::Snapshot>();
+  Environment kept = environment;
+  if (!kept.member_file) kept.member_file = environment.file;
+  kept.file = [&source](const std::string& path, size_t) {
+    const auto found = source->files.find(path);
+    if (found == source->files.end()) return Result<std::string>::failure("it was not read before");
+    return Result<std::string>(found->second);
+  };
+  Build build{kept, problems, *snapshot, {}, {}, {}, {}, {}};
+  if (build_all(build, *source->documents.front()->root)) result.snapshot = std::move(snapshot);
+  result.source = source;
+  result.errors = problems.errors();
+  result.warnings = problems.warnings();
+  return result;
+}
+
+const std::vector<std::pair<std::string, std::string>>& member_files_of(const Source& source) {
+  return source.member_files;
 }
 
 LoadResult load(const std::string& path, const Environment& environment) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/environment.h"
@@ -13,11 +14,15 @@
 
 namespace weir::config {
 
+struct Source;
+
 struct LoadResult {
   std::shared_ptr<const proxy::Snapshot> snapshot;  // null when there are errors
   std::vector<std::string> errors;                  // lines, in order of position
   std::vector<std::string> warnings;
   std::shared_ptr<const proxy::ConfigDescription> description;  // null when there are errors
+  // For rebuild(); null when no upstream has a servers_file.
+  std::shared_ptr<const Source> source;
 
   bool ok() const { return snapshot != nullptr; }
 };
@@ -26,5 +31,13 @@ LoadResult load(const std::string& path, const Environment& environment);
 // `file` is only the name that messages carry.
 LoadResult load_text(std::string_view text, const std::string& file,
                      const Environment& environment);
+
+// The same configuration with the members that its files name now. Nothing else is read again: not
+// the configuration, which may be half edited, and none of the files and variables that it names.
+// Without a description.
+LoadResult rebuild(const std::shared_ptr<const Source>& source, const Environment& environment);
+
+// Upstream and path of each servers_file.
+const std::vector<std::pair<std::string, std::string>>& member_files_of(const Source& source);
 
 }  // namespace weir::config

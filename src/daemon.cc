@@ -137,6 +137,7 @@ bool Daemon::load_first() {
   print_lines(loaded.warnings);
   if (!loaded.ok()) return false;
   desk_.end(loaded);
+  note_source(loaded);
   snapshot_ = std::move(loaded.snapshot);
   put_in_force(*snapshot_);
   warn_of_few_open_files(*snapshot_);
@@ -252,7 +253,9 @@ int Daemon::serve() {
 }
 
 int Daemon::wait_ms() const {
-  const uint64_t at_ms = std::min({drain_at_ms_, watchdog_at_ms_, certificates_at_ms_});
+  const uint64_t members_at_ms = draining_.load() ? UINT64_MAX : members_.next_ms();
+  const uint64_t at_ms =
+      std::min({drain_at_ms_, watchdog_at_ms_, certificates_at_ms_, members_at_ms});
   if (at_ms == UINT64_MAX) return -1;
   const uint64_t now_ms = net::monotonic_ms();
   return at_ms <= now_ms ? 0 : static_cast<int>(std::min<uint64_t>(at_ms - now_ms, INT_MAX));
@@ -266,6 +269,10 @@ void Daemon::on_time() {
     ask_workers();
   }
   if (now_ms >= certificates_at_ms_) warn_of_certificates();
+  if (now_ms >= members_.next_ms() && !draining_.load() &&
+      members_.look(now_ms, *environment_.member_files)) {
+    follow_members();
+  }
 }
 
 void Daemon::warn_of_certificates() {
@@ -356,6 +363,7 @@ void Daemon::reload(const char* cause) {
   }
   desk_.end(loaded);
   if (good) {
+    note_source(loaded);
     log_info("reload: done");
   } else {
     log_error("reload: failed, the old configuration stays");
@@ -394,6 +402,31 @@ std::string Daemon::apply(const SnapshotPtr& next) {
   tell_admin(plan.value(), *next);
   checker_.watch(next->clusters);
   return {};
+}
+
+void Daemon::note_source(const config::LoadResult& loaded) {
+  source_ = loaded.source;
+  warnings_ = loaded.warnings;
+  members_.watch(source_ == nullptr ? std::vector<std::pair<std::string, std::string>>()
+                                    : config::member_files_of(*source_));
+}
+
+// By the way of a reload, and so with its guarantees; but from the text that is in force.
+void Daemon::follow_members() {
+  const SnapshotPtr before = snapshot_;
+  const config::LoadResult loaded = config::rebuild(source_, environment_);
+  for (const std::string& line : loaded.warnings) {
+    const bool known = std::find(warnings_.begin(), warnings_.end(), line) != warnings_.end();
+    if (!known) log_warn("{}", line);
+  }
+  for (const std::string& line : loaded.errors) log_error("{}", line);
+  const std::string why = loaded.ok() ? apply(loaded.snapshot) : "see above";
+  note_source(loaded);
+  if (!why.empty()) {
+    log_error("members: not followed: {}", why);
+  } else {
+    tell_of_members(*before, *loaded.snapshot);
+  }
 }
 
 // Readiness fails at once; clients are served as before until balancers have seen that.

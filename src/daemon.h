@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/load.h"
+#include "member_watch.h"
 #include "net/worker.h"
 #include "proxy/access_log.h"
 #include "proxy/proxy_worker.h"
@@ -65,6 +66,8 @@ class Daemon final : public proxy::StatusSource {
   void on_signal(int signal);
   void reload(const char* cause);
   std::string apply(const SnapshotPtr& next);
+  void note_source(const config::LoadResult& loaded);
+  void follow_members();
   void begin_shutdown();
   void drain();
   bool workers_ended();
@@ -92,6 +95,10 @@ class Daemon final : public proxy::StatusSource {
   uint64_t watchdog_at_ms_ = UINT64_MAX;      // the next word to the service manager
   uint64_t certificates_at_ms_ = UINT64_MAX;  // the next look at their ends; a load looks, too
   bool stop_now_ = false;
+  // Of the configuration in force.
+  std::shared_ptr<const config::Source> source_;  // null: it has no files of members
+  std::vector<std::string> warnings_;
+  MemberWatch members_;
 
   std::atomic<bool> draining_{false};  // not ready: from the first SIGTERM on
   std::mutex mutex_;                   // guards what follows

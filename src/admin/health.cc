@@ -105,7 +105,11 @@ ClusterHealth cluster_health(const upstream::Cluster& cluster, uint64_t now_ms) 
   if (panic) {
     result.reason = "panic: too few servers are well, all are used";
   }
-  if (up == cluster.servers.size() && sound && !panic)
+  if (!cluster.members_error.empty()) {
+    result.reason += result.reason.empty() ? "" : "; ";
+    result.reason += "servers_file is not followed: " + cluster.members_error;
+  }
+  if (up > 0 && up == cluster.servers.size() && sound && !panic)
     result.health = Health::kHealthy;
   else if (up > 0 || panic)
     result.health = Health::kDegraded;

@@ -25,7 +25,7 @@ struct ServerHealth {
 // traffic can prove it, and who asks may be holding traffic back until it is.
 struct ClusterHealth {
   Health health = Health::kUnhealthy;
-  std::string reason;  // of a panic
+  std::string reason;  // of a panic, or of a servers_file that is not followed
   std::vector<ServerHealth> servers;
 };
 ClusterHealth cluster_health(const upstream::Cluster& cluster, uint64_t now_ms);

@@ -151,7 +151,8 @@ struct Cluster {
   TurnTable primary_turns;
   TurnTable backup_turns;
   std::vector<Server> servers;
-  uint64_t resolve_ms = 0;  // how often names are looked up again; 0 = when their TTL is over
+  std::string members_error;  // why its servers_file is not followed just now; empty: it is
+  uint64_t resolve_ms = 0;    // how often names are looked up again; 0 = when their TTL is over
   UpstreamTimeouts timeouts;
   BreakerConfig breaker;
   KeepaliveConfig keepalive;  // .requests is 1 where transport has a proxy_protocol

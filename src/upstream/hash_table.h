@@ -1,8 +1,8 @@
 // A consistent-hash table (Maglev: Eisenbud et al., NSDI 2016): every server takes its turns in the
 // order of a permutation that only its own name decides, until all slots have an owner. Slots are
-// shared by weight to within one each (1 % with 600 servers), a look-up is one read, and when one of N servers comes or goes
-// about 1/N of the slots change hands. It depends on names and weights alone, not on their order in
-// the file, so that several processes agree.
+// shared by weight to within one each (1 % with 600 servers), a look-up is one read, and when one
+// of N servers comes or goes about 1/N of the slots change hands. It depends on names and weights
+// alone, not on their order in the file, so that several processes agree.
 #pragma once
 
 #include <cstdint>

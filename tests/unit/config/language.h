@@ -33,6 +33,7 @@ inline std::string every_key(World& world) {
   world.variables = {{"A", "127.0.0.1"}, {"B", "$uri"}};
   world.files = {{"/run/secrets/t", "secret\n"},
                  {"conf.d/other", ""},
+                 {"/members.json", "[{\"address\": \"127.0.0.1:5\"}]"},
                  {"/pages/404.html", "$status"},
                  {"/pages/5xx.json", "{}"},
                  {"/tls/a.crt", some_certificate().cert_pem()},

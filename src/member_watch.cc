@@ -1,0 +1,91 @@
+#include "member_watch.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "config/files.h"
+#include "net/clock.h"
+#include "proxy/metrics.h"
+
+namespace weir {
+
+namespace {
+
+constexpr uint64_t kEveryMs = 1000;
+constexpr uint64_t kStillMs = 200;
+constexpr uint64_t kRestlessMs = 2000;  // somebody writes all the time: it is read as it is
+
+bool same(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size &&
+         a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+}
+
+std::unordered_set<std::string> addresses_of(const upstream::Cluster& cluster) {
+  std::unordered_set<std::string> addresses;
+  for (const upstream::Server& server : cluster.servers) addresses.insert(server.address);
+  return addresses;
+}
+
+}  // namespace
+
+void MemberWatch::watch(const std::vector<std::pair<std::string, std::string>>& files) {
+  files_.clear();
+  const uint64_t now_ms = net::monotonic_ms();
+  // It may have changed, or gone, since it was read: the first look compares.
+  for (const auto& [upstream, path] : files) files_.push_back({upstream, path, {}, now_ms});
+  next_ms_ = files_.empty() ? UINT64_MAX : now_ms + kEveryMs;
+}
+
+bool MemberWatch::look(uint64_t now_ms, config::MemberFiles& known) {
+  bool news = false;
+  bool moving = false;
+  for (Watched& file : files_) {
+    struct stat stamp = {};
+    if (stat(file.path.c_str(), &stamp) != 0) stamp = {};
+    const bool still = same(stamp, file.stamp);
+    file.stamp = stamp;
+    if (!still && file.moving_from_ms == 0) file.moving_from_ms = now_ms;
+    if (file.moving_from_ms == 0) continue;
+    if (!still && now_ms - file.moving_from_ms < kRestlessMs) {
+      moving = true;
+      continue;
+    }
+    file.moving_from_ms = 0;
+    news |= differs(file, known);
+  }
+  next_ms_ = now_ms + (moving ? kStillMs : kEveryMs);
+  return news;
+}
+
+bool MemberWatch::differs(const Watched& file, config::MemberFiles& known) {
+  Result<std::string> text = config::read_regular_file(file.path, limits::kMembersFileBytes);
+  return known.of(file.upstream, file.path).seen != (text.ok() ? text.value() : std::string());
+}
+
+void tell_of_members(const proxy::Snapshot& before, const proxy::Snapshot& now) {
+  // Both are built from one text: their clusters are the same ones in the same order.
+  for (size_t i = 0; i < now.clusters.size() && i < before.clusters.size(); ++i) {
+    const upstream::Cluster& cluster = *now.clusters[i];
+    const auto old_ones = addresses_of(*before.clusters[i]);
+    const auto new_ones = addresses_of(cluster);
+    const auto came = std::count_if(new_ones.begin(), new_ones.end(), [&](const auto& address) {
+      return !old_ones.contains(address);
+    });
+    const auto left = std::count_if(old_ones.begin(), old_ones.end(), [&](const auto& address) {
+      return !new_ones.contains(address);
+    });
+    if (came == 0 && left == 0) {
+      const bool mended =
+          !before.clusters[i]->members_error.empty() && cluster.members_error.empty();
+      if (mended) log_info("upstream {}: its servers_file is followed again", cluster.name);
+      continue;
+    }
+    log_info("upstream {}: {} servers by its servers_file, {} came, {} left", cluster.name,
+             cluster.servers.size(), came, left);
+    proxy::rare_counters().add("weir_upstream_members_changes_total", {{"upstream", cluster.name}});
+  }
+}
+
+}  // namespace weir

@@ -1,0 +1,43 @@
+// Notices when a file of members (upstreams.*.servers_file) says something else. By looking at it
+// once a second: what takes a file's place (a rename, the symlinks of a Kubernetes ConfigMap, a
+// mount) is seen alike, and nothing is missed. Owned by the Daemon; main thread.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/member_files.h"
+#include "proxy/snapshot.h"
+
+namespace weir {
+
+class MemberWatch {
+ public:
+  // From now on these, by upstream and path; the others no more. None of them: next_ms() is never.
+  void watch(const std::vector<std::pair<std::string, std::string>>& files);
+  uint64_t next_ms() const { return next_ms_; }
+  // REQUIRES: next_ms() is over. True: some file differs from what `known` has seen of it, and has
+  // been left alone for a moment: a writer that does not rename is not read in the middle.
+  bool look(uint64_t now_ms, config::MemberFiles& known);
+
+ private:
+  struct Watched {
+    std::string upstream;
+    std::string path;
+    struct stat stamp = {};       // of the last look; all 0 where there is no file
+    uint64_t moving_from_ms = 0;  // since when it may differ from what was read; 0: it does not
+  };
+  static bool differs(const Watched& file, config::MemberFiles& known);
+
+  std::vector<Watched> files_;
+  uint64_t next_ms_ = UINT64_MAX;
+};
+
+// Logs and counts, upstream by upstream, who came and who left.
+void tell_of_members(const proxy::Snapshot& before, const proxy::Snapshot& now);
+
+}  // namespace weir
