@@ -35,6 +35,25 @@ Result<std::string> get(const admin::Target& target, const char* path, bool any_
   return Result<std::string>::failure(refusal_text(target, answer.value()));
 }
 
+// As one segment of a path.
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:";
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (kPlain.find(c) != std::string_view::npos) {
+      out.push_back(c);
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    out.push_back('%');
+    out.push_back(kDigits[byte >> 4]);
+    out.push_back(kDigits[byte & 15]);
+  }
+  return out;
+}
+
 }  // namespace
 
 int print_status(const admin::Target& target) {
@@ -62,6 +81,21 @@ int reload_and_print(const admin::Target& target) {
   if (!report.ok()) return fail(target.address + ": " + report.error());
   std::fputs(report.value().text.c_str(), report.value().ok ? stdout : stderr);
   return report.value().ok ? 0 : 1;
+}
+
+int set_server_and_print(const admin::Target& target, const ServerOrder& order) {
+  const std::string path =
+      "/upstreams/" + percent_encoded(order.upstream) + "/servers/" + percent_encoded(order.server);
+  const std::string json = std::string("{\"state\":\"") + order.state + "\"}";
+  Result<admin::Answer> answer = admin::ask(target, "POST", path, kStatusMs, json);
+  if (!answer.ok()) return fail(answer.error());
+  const int status = answer.value().status;
+  if (status != 200 && status != 404) return fail(refusal_text(target, answer.value()));
+  Result<std::string> report = admin::server_report(answer.value().body);
+  if (!report.ok()) return fail(target.address + ": " + report.error());
+  if (status == 404) return fail(report.value());
+  std::fputs(report.value().c_str(), stdout);
+  return 0;
 }
 
 }  // namespace weir

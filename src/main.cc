@@ -121,6 +121,16 @@ int main(int argc, char** argv) {
   CLI::App* reload = add_admin_command(
       app, "reload", "Make a running weir load its configuration again, and show what changed",
       reload_target);
+  weir::admin::Target drain_target = status_target;
+  weir::ServerOrder order;
+  bool take_down = false;
+  bool undo = false;
+  CLI::App* drain = add_admin_command(
+      app, "drain", "Give a server of a running weir no new requests", drain_target);
+  drain->add_option("upstream", order.upstream, "The upstream's name")->required();
+  drain->add_option("server", order.server, "The server's address as configured")->required();
+  drain->add_flag("--down", take_down, "Not even for clients that are bound to it");
+  drain->add_flag("--undo", undo, "It takes requests again")->excludes("--down");
   CLI11_PARSE(app, argc, argv);
 
   if (version->parsed()) {
@@ -131,5 +141,10 @@ int main(int argc, char** argv) {
   if (status->parsed()) return weir::print_status(status_target);
   if (reload->parsed()) return weir::reload_and_print(reload_target);
   if (explained->parsed()) return explain(path, asked);
+  if (drain->parsed()) {
+    if (take_down) order.state = "down";
+    if (undo) order.state = "up";
+    return weir::set_server_and_print(drain_target, order);
+  }
   return weir::Daemon(path).run();
 }

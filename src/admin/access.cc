@@ -94,7 +94,7 @@ std::optional<LocalReply> refusal_of(const RequestHead& request, const PageAcces
                    access.posts ? "GET, HEAD, POST" : "GET, HEAD");
   }
   if (comes_from_elsewhere(request)) return refusal(403, "sent by a page of another site");
-  if (has_body(request)) return refusal(400, "a request to act has no body");
+  if (!access.takes_body && has_body(request)) return refusal(400, "a request to act has no body");
   return std::nullopt;
 }
 

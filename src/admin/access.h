@@ -15,6 +15,7 @@ struct PageAccess {
   // Under any Host, also without a token: for scrapers, which use names; and for all pages of a
   // unix socket, which no browser reaches.
   bool any_name = false;
+  bool takes_body = false;  // with posts
 };
 
 // Nothing: the request may have the page. Otherwise what it gets instead:
@@ -25,7 +26,7 @@ struct PageAccess {
 //   403  without a token, and not for a page with any_name: Host is neither an address nor
 //        "localhost" or below it. Any other name may have been pointed here by its owner, whose
 //        pages could then read this one (DNS rebinding); a token is what they cannot have.
-//   400  a POST with a body: nothing here reads one, and a form is no command
+//   400  a POST with a body for a page that reads none: a form is no command
 std::optional<proxy::LocalReply> refusal_of(const http::RequestHead& request,
                                             const PageAccess& access, std::string_view token);
 

@@ -8,6 +8,7 @@
 #include "admin/health.h"
 #include "admin/metrics_text.h"
 #include "admin/reload.h"
+#include "admin/servers.h"
 #include "admin/status.h"
 
 namespace weir::admin {
@@ -70,6 +71,11 @@ constexpr Page kPages[] = {
 };
 // clang-format on
 
+constexpr const char* kServersUsage =
+    "/upstreams/NAME/servers/ADDRESS\n"
+    "                JSON: the state of a server; POST {\"state\":\"drain\"}, \"up\" or \"down\" "
+    "sets it\n";
+
 LocalReply index(StatusSource&) {
   std::string list = "weir\n\n";
   for (const Page& entry : kPages) {
@@ -77,6 +83,7 @@ LocalReply index(StatusSource&) {
     line.resize(16, ' ');
     list += line + entry.what + "\n";
   }
+  list += kServersUsage;
   return page(200, kText, std::move(list));
 }
 
@@ -88,6 +95,23 @@ proxy::Handler handler(StatusSource& source, const Page& entry, const PageAccess
   };
 }
 
+// One for all servers: which one, the path tells.
+void add_servers_route(StatusSource& source, const proxy::AdminConfig& config, proxy::Site& site) {
+  const PageAccess access = {
+      .posts = true, .any_name = config.address.is_unix(), .takes_body = true};
+  proxy::Route& route = site.routes.emplace_back();
+  route.name = kServersPath;
+  route.path = kServersPath;
+  route.action = proxy::Action::kHandler;
+  route.handler = [&source, access, token = config.token](const http::RequestHead& request) {
+    std::optional<LocalReply> refused = refusal_of(request, access, token);
+    return refused ? std::move(*refused) : show_server(source, request);
+  };
+  route.filters.push_back(set_server_on_post(source, access, config.token));
+  route.access_log = false;
+  route.websocket = false;
+}
+
 }  // namespace
 
 std::shared_ptr<const proxy::Snapshot> make_admin_snapshot(StatusSource& source,
@@ -97,7 +121,7 @@ std::shared_ptr<const proxy::Snapshot> make_admin_snapshot(StatusSource& source,
   proxy::ListenerConfig listener;
   listener.name = "admin";
   listener.address = config.address;
-  listener.body_bytes = uint64_t{64} * 1024;  // no page reads one
+  listener.body_bytes = uint64_t{64} * 1024;  // more than any page reads
   listener.max_connections = 1000;
   listener.uses_reserve = true;  // when clients have to wait, operators look
   snapshot->listeners.push_back(std::move(listener));
@@ -119,6 +143,7 @@ std::shared_ptr<const proxy::Snapshot> make_admin_snapshot(StatusSource& source,
     route.access_log = false;
     route.websocket = false;
   }
+  add_servers_route(source, config, site);
   site.router.build(site.routes);
   return snapshot;
 }

@@ -177,13 +177,18 @@ class Conversation {
   const uint64_t deadline_ms_;
 };
 
-std::string request_text(const Target& target, std::string_view method, std::string_view path) {
+std::string request_text(const Target& target, std::string_view method, std::string_view path,
+                         std::string_view json) {
   const bool is_unix = target.address.starts_with("unix:");
   std::string text = std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: ";
   text += is_unix ? "localhost" : target.address;
   text += "\r\nAccept: application/json\r\nConnection: close\r\n";
   if (!target.token.empty()) text += "Authorization: Bearer " + target.token + "\r\n";
-  return text + "\r\n";
+  if (!json.empty()) {
+    text += "Content-Type: application/json\r\n";
+    text += "Content-Length: " + std::to_string(json.size()) + "\r\n";
+  }
+  return (text += "\r\n").append(json);
 }
 
 }  // namespace
@@ -199,7 +204,7 @@ Result<Answer> parse_answer(std::string_view bytes) {
 }
 
 Result<Answer> ask(const Target& target, std::string_view method, std::string_view path,
-                   uint64_t timeout_ms) {
+                   uint64_t timeout_ms, std::string_view json) {
   using Out = Result<Answer>;
   if (!http::is_field_value(target.token)) {
     return Out::failure("the token holds a character that no header can carry");
@@ -213,7 +218,7 @@ Result<Answer> ask(const Target& target, std::string_view method, std::string_vi
     why = conversation.open();
     if (!why.empty()) continue;  // the next address of the name
     Answer answer;
-    why = conversation.send_all(request_text(target, method, path));
+    why = conversation.send_all(request_text(target, method, path, json));
     if (why.empty()) why = conversation.read_answer(answer);
     if (why.empty()) return answer;
     break;

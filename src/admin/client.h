@@ -20,11 +20,11 @@ struct Answer {
   std::string body;
 };
 
-// `method` and `path` are sent as they are. Fails, with a sentence for the user, when nobody
-// answers there, when the answer does not come within `timeout_ms` in all, when it is larger than
-// 64 MiB, or when it is none that a weir sends.
+// `method` and `path` are sent as they are, and `json` as the body unless it is empty. Fails, with
+// a sentence for the user, when nobody answers there, when the answer does not come within
+// `timeout_ms` in all, when it is larger than 64 MiB, or when it is none that a weir sends.
 Result<Answer> ask(const Target& target, std::string_view method, std::string_view path,
-                   uint64_t timeout_ms);
+                   uint64_t timeout_ms, std::string_view json = {});
 
 // All that came until the connection's end. Apart from ask() for tests.
 Result<Answer> parse_answer(std::string_view bytes);

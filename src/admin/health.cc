@@ -24,31 +24,6 @@ std::string ejection_text(const upstream::EndpointState& state, uint64_t now_ms)
                      until_ms > now_ms ? (until_ms - now_ms + 999) / 1000 : 0);
 }
 
-ServerHealth server_health(const upstream::Server& server, uint64_t now_ms) {
-  const upstream::EndpointState& state = *server.state;
-  const uint32_t barriers = state.barriers.load(std::memory_order_relaxed);
-  if ((barriers & upstream::kTakenDown) != 0) return {&server, false, "down", "by an operator"};
-  if ((barriers & upstream::kDrained) != 0) return {&server, false, "drain", "by an operator"};
-  if (!state.has_address()) return {&server, false, "down", "the name does not resolve"};
-  if ((barriers & upstream::kCheckFailed) != 0) {
-    return {&server, false, "down", or_else(state.check_report().reason, "check")};
-  }
-  if ((barriers & upstream::kEjected) != 0) {
-    return {&server, false, "ejected", ejection_text(state, now_ms)};
-  }
-  switch (upstream::standing(server, now_ms)) {
-    case upstream::Standing::kUp: break;
-    case upstream::Standing::kTrialDue:
-      return {&server, true, "up", "back on trial after max_fails"};
-    case upstream::Standing::kDown: return {&server, false, "down", "max_fails"};
-  }
-  if (state.degraded.load(std::memory_order_relaxed)) {
-    return {&server, true, "up", or_else(state.check_report().reason, "degraded")};
-  }
-  const double share = upstream::slow_start_share(server, now_ms);
-  return {&server, true, "up", share < 1 ? fmt::format("slow start: {:.0f} %", share * 100) : ""};
-}
-
 // RFC 3339, in UTC, with milliseconds; null: there was no check.
 Json time_json(uint64_t unix_ms) {
   if (unix_ms == 0) return nullptr;
@@ -82,6 +57,31 @@ Json to_json(const ClusterHealth& cluster) {
 }
 
 }  // namespace
+
+ServerHealth server_health(const upstream::Server& server, uint64_t now_ms) {
+  const upstream::EndpointState& state = *server.state;
+  const uint32_t barriers = state.barriers.load(std::memory_order_relaxed);
+  if ((barriers & upstream::kTakenDown) != 0) return {&server, false, "down", "by an operator"};
+  if ((barriers & upstream::kDrained) != 0) return {&server, false, "drain", "by an operator"};
+  if (!state.has_address()) return {&server, false, "down", "the name does not resolve"};
+  if ((barriers & upstream::kCheckFailed) != 0) {
+    return {&server, false, "down", or_else(state.check_report().reason, "check")};
+  }
+  if ((barriers & upstream::kEjected) != 0) {
+    return {&server, false, "ejected", ejection_text(state, now_ms)};
+  }
+  switch (upstream::standing(server, now_ms)) {
+    case upstream::Standing::kUp: break;
+    case upstream::Standing::kTrialDue:
+      return {&server, true, "up", "back on trial after max_fails"};
+    case upstream::Standing::kDown: return {&server, false, "down", "max_fails"};
+  }
+  if (state.degraded.load(std::memory_order_relaxed)) {
+    return {&server, true, "up", or_else(state.check_report().reason, "degraded")};
+  }
+  const double share = upstream::slow_start_share(server, now_ms);
+  return {&server, true, "up", share < 1 ? fmt::format("slow start: {:.0f} %", share * 100) : ""};
+}
 
 const char* health_word(Health health) {
   switch (health) {

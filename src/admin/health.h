@@ -19,6 +19,7 @@ struct ServerHealth {
   const char* state;   // "up", "down", "drain", "ejected"
   std::string reason;  // empty when there is nothing to say
 };
+ServerHealth server_health(const upstream::Server& server, uint64_t now_ms);
 
 // Healthy: every server is up, none of them is degraded, and there is no panic. Unhealthy: none is
 // up, nor a panic to use them all the same. A server whose time-out is over counts as up: only

@@ -202,4 +202,18 @@ Result<ReloadReport> reload_report(std::string_view receipt_json) {
   return report;
 }
 
+Result<std::string> server_report(std::string_view server_json) {
+  const Json server = parse(server_json);
+  if (at(server, "error").is_string()) return text_of(at(server, "error"));
+  if (!at(server, "state").is_string()) return Result<std::string>::failure(kNotOurs);
+  std::string text = fmt::format("{}: {}: {}", text_of(at(server, "upstream")),
+                                 text_of(at(server, "address")), text_of(at(server, "state")));
+  const std::string reason = text_of(at(server, "reason"));
+  if (!reason.empty()) text += ", " + reason;
+  text += fmt::format("; {} requests under way\n", number_of(at(server, "in_flight")));
+  const std::string warning = text_of(at(server, "warning"));
+  if (!warning.empty()) text += "warning: " + warning + "\n";
+  return text;
+}
+
 }  // namespace weir::admin

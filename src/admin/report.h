@@ -1,5 +1,5 @@
-// What `weir status` and `weir reload` print: the admin's JSON as text for people. Pure. Whatever
-// the JSON holds, no control character of a name reaches the terminal.
+// What `weir status`, `weir reload` and `weir drain` print: the admin's JSON as text for people.
+// Pure. Whatever the JSON holds, no control character of a name reaches the terminal.
 #pragma once
 
 #include <string>
@@ -18,5 +18,9 @@ struct ReloadReport {
 };
 // From the body of an answer to POST /reload, or of the GET.
 Result<ReloadReport> reload_report(std::string_view receipt_json);
+
+// From the body of an answer about one server: its state in a line and what to beware of in
+// another, or why there is no such server.
+Result<std::string> server_report(std::string_view server_json);
 
 }  // namespace weir::admin

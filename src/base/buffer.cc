@@ -37,6 +37,15 @@ size_t Buffer::spans(std::string_view* out, size_t max) const {
   return count;
 }
 
+std::string Buffer::text() const {
+  std::string all;
+  all.reserve(size_);
+  for (const Block* block = head_; block != nullptr; block = block->next) {
+    all.append(block->data + block->begin, block->end - block->begin);
+  }
+  return all;
+}
+
 void Buffer::consume(size_t bytes) {
   WEIR_ASSERT(bytes <= size_);
   size_ -= bytes;

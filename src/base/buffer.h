@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -43,6 +44,7 @@ class Buffer {
   }
   // Fills at most `max` spans (for writev) and returns how many.
   size_t spans(std::string_view* out, size_t max) const;
+  std::string text() const;  // a copy of all
   void consume(size_t bytes);
   void clear();
   void swap(Buffer& other) {

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/arena.h"
@@ -93,6 +95,10 @@ class Exchange final : public net::Mortal,
   // For Resume and the connection.
   Id id() const { return id_; }
   uint32_t epoch() const { return epoch_; }
+  // Of the request's body so far; and all of it, once it is here, for filters of admin pages: what
+  // they read is small, and nothing of it has gone to a server.
+  uint64_t body_bytes() const { return bytes_in_; }
+  std::optional<std::string> whole_body() const;
   void resume(uint32_t epoch, bool proceed, LocalReply reply);
   bool over() const { return step_ == Step::kOver; }
   bool in_tunnel() const { return step_ == Step::kTunnel; }

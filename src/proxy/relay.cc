@@ -33,6 +33,11 @@ bool Exchange::holds_enough(const Buffer& held) const {
   return held.size() >= worker_.hold_bytes() || BlockBudget::exhausted();
 }
 
+std::optional<std::string> Exchange::whole_body() const {
+  if (!request_done_) return std::nullopt;
+  return held_request_.text();
+}
+
 void Exchange::on_request_end() {
   request_done_ = true;
   if (discard_body_ || over()) return;
