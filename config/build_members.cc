@@ -54,18 +54,19 @@ std::string parse_members(const std::string& text, const std::string& path,
   return why;
 }
 
-void read_file(Build& build, const std::string& path, const upstream::Cluster& cluster,
-               MemberFiles::File& file) {
+// `shown`: the path as messages may have it.
+void read_file(Build& build, const std::string& path, const std::string& shown,
+               const upstream::Cluster& cluster, MemberFiles::File& file) {
   const auto& read =
       build.environment.member_file ? build.environment.member_file : build.environment.file;
   Result<std::string> text = read(path, limits::kMembersFileBytes);
   std::vector<upstream::Server> servers;
   if (text.ok()) {
     file.seen = text.value();
-    file.error = parse_members(text.value(), path, cluster, servers);
+    file.error = parse_members(text.value(), shown, cluster, servers);
   } else {
     file.seen.clear();
-    file.error = path + ": cannot be read: " + text.error();
+    file.error = shown + ": cannot be read: " + text.error();
   }
   if (file.error.empty()) {
     file.servers = std::move(servers);
@@ -88,7 +89,7 @@ void build_members(Build& build, options::MapReader& upstream, upstream::Cluster
   const std::string path = path_beside(*node->file, written);
   MemberFiles& memory = *build.environment.member_files;
   MemberFiles::File& file = memory.of(cluster.name, path);
-  read_file(build, path, cluster, file);
+  read_file(build, path, node->secret() ? node->shown() : path, cluster, file);
   build.member_files.emplace_back(cluster.name, path);
   cluster.members_error = file.error;
   if (!file.error.empty()) {

@@ -64,7 +64,7 @@ def test_nobody_new_and_whoever_is_there_finishes(state):
             client.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
             if held.wait(0.3):
                 break
-            client.close()
+            client.reset()
         answer = set_state(weir, leaving.address, state)
         assert (answer["state"], answer["reason"]) == (state, "by an operator")
         assert answer["in_flight"] == 1 and "warning" not in answer
@@ -73,7 +73,7 @@ def test_nobody_new_and_whoever_is_there_finishes(state):
         assert len(leaving.requests) == before
         go_on.set()
         assert client.response().status == 200
-        client.close()
+        client.reset()
         health = json.loads(weir.admin("/health")[1])
         assert health["status"] == "degraded"
         states = [server["state"] for server in health["upstreams"]["app"]["servers"]]
