@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 #include <memory>
 
 #include "admin/json.h"
@@ -24,16 +23,8 @@ std::string ejection_text(const upstream::EndpointState& state, uint64_t now_ms)
                      until_ms > now_ms ? (until_ms - now_ms + 999) / 1000 : 0);
 }
 
-// RFC 3339, in UTC, with milliseconds; null: there was no check.
-Json time_json(uint64_t unix_ms) {
-  if (unix_ms == 0) return nullptr;
-  const std::time_t seconds = static_cast<std::time_t>(unix_ms / 1000);
-  std::tm parts = {};
-  gmtime_r(&seconds, &parts);
-  char text[sizeof("2026-01-01T00:00:00")];
-  std::strftime(text, sizeof(text), "%FT%T", &parts);
-  return fmt::format("{}.{:03}Z", text, unix_ms % 1000);
-}
+// Null: there was no check.
+Json time_json(uint64_t unix_ms) { return unix_ms == 0 ? Json() : Json(rfc3339(unix_ms)); }
 
 Json latency_json(uint64_t latency_us) {
   if (latency_us == 0) return nullptr;

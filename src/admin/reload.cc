@@ -1,12 +1,9 @@
 #include "admin/reload.h"
 
-#include <fmt/chrono.h>
-
-#include <ctime>
 #include <optional>
 #include <utility>
 
-#include "admin/access.h"
+#include "admin/late_answer.h"
 #include "base/log.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
@@ -16,22 +13,12 @@ namespace weir::admin {
 
 namespace {
 
-using proxy::FilterContext;
 using proxy::LocalReply;
 using proxy::ReloadReceipt;
 using proxy::StatusSource;
 
 // How long a POST waits. Nothing bounds a reload itself: it may ask name servers.
 constexpr uint64_t kReloadWaitMs = 60'000;
-
-// A reload is over when the main thread has published its receipt. Looking for it costs a waiting
-// operator some milliseconds; being told would take a message to a worker that may be gone by then.
-constexpr uint64_t kLookMs = 16;
-
-std::string rfc3339(uint64_t unix_ms) {
-  const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), unix_ms % 1000);
-}
 
 Json changes_json(const proxy::Changes& changes) {
   Json parts = Json::object();
@@ -46,92 +33,37 @@ Json changes_json(const proxy::Changes& changes) {
   return parts;
 }
 
-LocalReply json_reply(int status, const Json& body, const char* why = "") {
-  return {status,
-          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
-          to_line(body),
-          why};
-}
-
 LocalReply failure(int status, const char* what) {
   return json_reply(status, Json::object({{"ok", false}, {"errors", Json::array({what})}}), what);
 }
 
-// A request that waits for its reload. Lives in its exchange's arena; thread: the admin worker's.
-class ReloadOnPost final : public proxy::Filter {
+// A request that waits for its reload, which is over when the main thread has published its
+// receipt.
+class ReloadOnPost final : public LateAnswer {
  public:
-  ReloadOnPost(StatusSource& source, const PageAccess& access, const std::string& token)
-      : source_(source), access_(access), token_(token) {}
-
-  proxy::Verdict on_request(FilterContext& context, http::RequestHead& request) override {
-    if (request.method != http::Method::kPost) return proxy::Next{};
-    if (std::optional<LocalReply> refused = refusal_of(request, access_, token_)) {
-      return std::move(*refused);
-    }
-    if (source_.draining()) return failure(409, "the process is ending");
-    log_info("admin: reload asked for by {}", context.exchange().client_ip());
-    std::pair<proxy::Parked, proxy::Resume> parked = context.park();
-    net::Worker& worker = context.exchange().worker().net();
-    wait_.emplace(std::move(parked.second), worker, *this);
-    wait_->ticket = source_.request_reload();
-    wait_->until_ms = worker.now_ms() + kReloadWaitMs;
-    wait_->look.arm_ms(kLookMs);
-    return parked.first;
-  }
-
-  void on_end(const proxy::Summary&) noexcept override { wait_.reset(); }
+  using LateAnswer::LateAnswer;
 
  private:
-  struct Wait {
-    Wait(proxy::Resume token, net::Worker& on, ReloadOnPost& filter)
-        : resume(std::move(token)),
-          worker(on),
-          look(on.timers(), &filter, &net::Timer::call<ReloadOnPost, &ReloadOnPost::on_look>) {}
-    proxy::Resume resume;
-    net::Worker& worker;
-    net::Timer look;
-    uint64_t ticket = 0;
-    uint64_t until_ms = 0;
-  };
+  std::optional<LocalReply> begin(proxy::Exchange& exchange) override {
+    if (source().draining()) return failure(409, "the process is ending");
+    log_info("admin: reload asked for by {}", exchange.client_ip());
+    ticket_ = source().request_reload();
+    until_ms_ = exchange.worker().net().now_ms() + kReloadWaitMs;
+    return std::nullopt;
+  }
 
-  void on_look() {
-    const std::shared_ptr<const ReloadReceipt> receipt = source_.reload_receipt();
-    if (receipt != nullptr && receipt->ticket >= wait_->ticket) {
-      answer(json_reply(receipt->ok() ? 200 : 422, receipt_json(receipt.get())));
-    } else if (source_.draining()) {
-      answer(failure(409, "the process is ending"));
-    } else if (wait_->worker.now_ms() >= wait_->until_ms) {
-      answer(json_reply(202, Json::object({{"pending", true}})));
-    } else {
-      wait_->look.arm_ms(kLookMs);
+  std::optional<LocalReply> look(proxy::Exchange& exchange) override {
+    const std::shared_ptr<const ReloadReceipt> receipt = source().reload_receipt();
+    if (receipt != nullptr && receipt->ticket >= ticket_) {
+      return json_reply(receipt->ok() ? 200 : 422, receipt_json(receipt.get()));
     }
+    if (source().draining()) return failure(409, "the process is ending");
+    if (exchange.worker().net().now_ms() < until_ms_) return std::nullopt;
+    return json_reply(202, Json::object({{"pending", true}}));
   }
 
-  void answer(LocalReply reply) {
-    proxy::Resume resume = std::move(wait_->resume);
-    wait_.reset();
-    std::move(resume).reply(std::move(reply));
-  }
-
-  StatusSource& source_;
-  const PageAccess& access_;  // the factory's, as the token
-  const std::string& token_;
-  std::optional<Wait> wait_;
-};
-
-class ReloadOnPostFactory final : public proxy::FilterFactory {
- public:
-  ReloadOnPostFactory(StatusSource& source, const PageAccess& access, std::string token)
-      : source_(source), access_(access), token_(std::move(token)) {}
-  std::string_view name() const override { return "reload"; }
-  proxy::Filter* create(Arena& arena) const override {
-    return arena.make<ReloadOnPost>(source_, access_, token_);
-  }
-
- private:
-  StatusSource& source_;
-  const PageAccess access_;
-  const std::string token_;
+  uint64_t ticket_ = 0;
+  uint64_t until_ms_ = 0;
 };
 
 }  // namespace
@@ -157,7 +89,8 @@ LocalReply last_reload(StatusSource& source) {
 std::shared_ptr<const proxy::FilterFactory> reload_on_post(StatusSource& source,
                                                            const PageAccess& access,
                                                            std::string token) {
-  return std::make_shared<ReloadOnPostFactory>(source, access, std::move(token));
+  return std::make_shared<LateAnswerFactory<ReloadOnPost>>(
+      "reload", PostPage{source, access, std::move(token)});
 }
 
 }  // namespace weir::admin

@@ -6,13 +6,12 @@
 
 #include "admin/health.h"
 #include "admin/json.h"
+#include "admin/late_answer.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "http/chars.h"
 #include "net/clock.h"
-#include "net/worker.h"
 #include "proxy/exchange.h"
-#include "proxy/proxy_worker.h"
 #include "upstream/duty.h"
 #include "upstream/health.h"
 
@@ -26,16 +25,6 @@ using upstream::Duty;
 
 // {"state":"drain"} and some room for whoever writes more blanks. Reached: 413.
 constexpr uint64_t kBodyMaxBytes = 4096;
-
-// How often a body that comes in pieces is looked at: it costs an operator some milliseconds.
-constexpr uint64_t kLookMs = 8;
-
-LocalReply json_reply(int status, const Json& body, const char* why = "") {
-  return {status,
-          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
-          to_line(body),
-          why};
-}
 
 LocalReply failure(int status, const std::string& error, const char* why) {
   return json_reply(status, Json::object({{"error", error}}), why);
@@ -144,77 +133,25 @@ LocalReply set_server(StatusSource& source, std::string_view path, const std::st
   return json_reply(200, answer);
 }
 
-// A POST whose body is on its way. Lives in its exchange's arena; thread: the admin worker's.
-class SetServerOnPost final : public proxy::Filter {
+// A request whose body is on its way: the listener's body timeout ends one that does not come.
+class SetServerOnPost final : public LateAnswer {
  public:
-  SetServerOnPost(StatusSource& source, const PageAccess& access, const std::string& token)
-      : source_(source), access_(access), token_(token) {}
-
-  proxy::Verdict on_request(proxy::FilterContext& context, http::RequestHead& request) override {
-    if (request.method != http::Method::kPost) return proxy::Next{};
-    if (std::optional<LocalReply> refused = refusal_of(request, access_, token_)) {
-      return std::move(*refused);
-    }
-    if (request.content_length > kBodyMaxBytes) return too_large();
-    std::pair<proxy::Parked, proxy::Resume> parked = context.park();
-    wait_.emplace(std::move(parked.second), context.exchange(), *this);
-    wait_->look.arm_ms(1);
-    return parked.first;
-  }
-
-  void on_end(const proxy::Summary&) noexcept override { wait_.reset(); }
+  using LateAnswer::LateAnswer;
 
  private:
-  // As long as it waits its exchange lives: this filter is in the exchange's arena.
-  struct Wait {
-    Wait(proxy::Resume token, proxy::Exchange& of, SetServerOnPost& filter)
-        : resume(std::move(token)),
-          exchange(of),
-          look(of.worker().net().timers(), &filter,
-               &net::Timer::call<SetServerOnPost, &SetServerOnPost::on_look>) {}
-    proxy::Resume resume;
-    proxy::Exchange& exchange;
-    net::Timer look;
-  };
-
   static LocalReply too_large() { return failure(413, "the body is too large", "body too large"); }
 
-  void on_look() {
-    proxy::Exchange& exchange = wait_->exchange;
-    if (exchange.body_bytes() > kBodyMaxBytes) {
-      answer(too_large());
-    } else if (const std::optional<std::string> body = exchange.whole_body()) {
-      answer(set_server(source_, exchange.request().path, *body, exchange.client_ip()));
-    } else {
-      wait_->look.arm_ms(kLookMs);  // the listener's body timeout ends it
-    }
+  std::optional<LocalReply> begin(proxy::Exchange& exchange) override {
+    if (exchange.request().content_length > kBodyMaxBytes) return too_large();
+    return std::nullopt;
   }
 
-  void answer(LocalReply reply) {
-    proxy::Resume resume = std::move(wait_->resume);
-    wait_.reset();
-    std::move(resume).reply(std::move(reply));
+  std::optional<LocalReply> look(proxy::Exchange& exchange) override {
+    if (exchange.body_bytes() > kBodyMaxBytes) return too_large();
+    const std::optional<std::string> body = exchange.whole_body();
+    if (!body) return std::nullopt;
+    return set_server(source(), exchange.request().path, *body, exchange.client_ip());
   }
-
-  StatusSource& source_;
-  const PageAccess& access_;  // the factory's, as the token
-  const std::string& token_;
-  std::optional<Wait> wait_;
-};
-
-class SetServerOnPostFactory final : public proxy::FilterFactory {
- public:
-  SetServerOnPostFactory(StatusSource& source, const PageAccess& access, std::string token)
-      : source_(source), access_(access), token_(std::move(token)) {}
-  std::string_view name() const override { return "set_server"; }
-  proxy::Filter* create(Arena& arena) const override {
-    return arena.make<SetServerOnPost>(source_, access_, token_);
-  }
-
- private:
-  StatusSource& source_;
-  const PageAccess access_;
-  const std::string token_;
 };
 
 }  // namespace
@@ -228,7 +165,8 @@ LocalReply show_server(StatusSource& source, const http::RequestHead& request) {
 std::shared_ptr<const proxy::FilterFactory> set_server_on_post(StatusSource& source,
                                                                const PageAccess& access,
                                                                std::string token) {
-  return std::make_shared<SetServerOnPostFactory>(source, access, std::move(token));
+  return std::make_shared<LateAnswerFactory<SetServerOnPost>>(
+      "set_server", PostPage{source, access, std::move(token)});
 }
 
 }  // namespace weir::admin
