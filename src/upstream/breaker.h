@@ -11,7 +11,7 @@
 // (a). A queue that was not empty hangs already, so (c) finds a bell. Who is rung and finds nobody
 // in its queue, or has served one, rings again, until somebody finds no place: he is woken by the
 // next place that becomes free. What cannot be seen here (a server that comes back) is looked for
-// by each queue's tick.
+// by each queue's tick, which rings in the same way.
 #pragma once
 
 #include <atomic>

@@ -89,7 +89,7 @@ class WaitQueue {
   // Somebody was shed and is to hear of it: call tell_refused() behind the stack.
   bool has_refused() { return !refused_.empty(); }
   void tell_refused();
-  // The bell has rung, or the tick: gives the first his turn. Has the next one rung if he took it.
+  // The bell has rung: gives the first his turn. Has the next one rung if he took it.
   void serve(uint64_t now_us);
   // Refuses who has waited for too long.
   void expire(uint64_t now_us);

@@ -43,6 +43,7 @@ class WaitingRoom {
     void arm();
 
     net::Worker& worker_;
+    Gate& gate_;
     WaitQueue queue_;
     net::Timer tick_;
     std::atomic<bool> rung_{false};  // any thread: a message is on its way
