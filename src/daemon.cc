@@ -247,9 +247,7 @@ int Daemon::serve() {
   log_warn("stopped at once: what was under way is cut");
   save_log();
   pid_file_.remove();
-  for (const auto& worker : workers_) {
-    if (worker->ended()) worker->join();
-  }
+  for (const auto& worker : workers_) worker->abandon();
   _exit(1);
 }
 

@@ -57,6 +57,7 @@ class WorkerThread {
   // `done` on its thread. False, and no call, when it is ending: it does so by itself.
   bool flush_log(std::function<void()> done);
   void join() { thread_.join(); }
+  void abandon() { thread_.detach(); }  // the process ends under it: nobody will join()
 
   bool ended() const { return ended_.load(); }
   bool was_cut() const { return was_cut_; }       // after join()
