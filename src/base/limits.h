@@ -101,10 +101,12 @@ inline constexpr uint32_t kBalancerDraws = 32;
 inline constexpr size_t kMembersMax = 20'000;
 inline constexpr size_t kMembersFileBytes = 8 << 20;
 
-// Tries of one request: the first and one retry.
-inline constexpr uint32_t kAttemptsMax = 2;
+// Tries of one request, where nothing else is configured: the first and one retry.
+inline constexpr uint32_t kAttempts = 2;
 // With those that a server gave back unread (HTTP/2: GOAWAY, REFUSED_STREAM).
-inline constexpr uint32_t kAttemptsUnreadMax = 4;
+inline constexpr uint32_t kAttemptsUnread = 4;
+// What may be configured: more would only keep the client waiting.
+inline constexpr uint32_t kAttemptsMax = 10;
 
 // How long response filters may hold up the 504 of a request whose time is over. Reached: it is
 // cut.

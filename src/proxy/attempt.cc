@@ -17,11 +17,12 @@ Step Exchange::pick_endpoint() {
 
 upstream::Pick Exchange::choose_server() {
   const upstream::Cluster& cluster = *cluster_;
-  std::optional<uint64_t> hash;
+  upstream::Wish wish;
+  if (tried_ != nullptr) wish.tried = tried_->all();
   if (cluster.balance == upstream::Balance::kHash) {
-    hash = upstream::hash_of_request(cluster.hash_key, request_, identity_.client, path_);
+    wish.hash = upstream::hash_of_request(cluster.hash_key, request_, identity_.client, path_);
   }
-  return worker_.balancer().pick(cluster, worker_.net().now_ms(), failed_server_, hash);
+  return worker_.balancer().pick(cluster, worker_.net().now_ms(), wish);
 }
 
 Step Exchange::begin_attempt(const upstream::Pick& pick) {
@@ -116,7 +117,7 @@ bool Exchange::may_retry(const Error& error) const {
   if (committed_ || local_ || replay_lost_) return false;
   // Given back unread by a server that is well: no try that counts.
   const bool unread = error.retry == Retry::kNothingSent && error.kind == ErrorKind::kReset;
-  if (attempts_ >= (unread ? limits::kAttemptsUnreadMax : limits::kAttemptsMax)) return false;
+  if (attempts_ >= (unread ? limits::kAttemptsUnread : limits::kAttempts)) return false;
   if (error.retry == Retry::kNothingSent) return true;
   return error.retry == Retry::kIfIdempotent && http::is_idempotent(request_.method) &&
          request_.upgrade.empty();
@@ -141,7 +142,8 @@ void Exchange::on_conn_failed(const Error& error) {
   }
   rare_counters().add("weir_upstream_retries_total",
                       {{"upstream", last_server_->upstream}, {"reason", kind_word(error.kind)}});
-  failed_server_ = server_;
+  if (tried_ == nullptr) tried_ = arena_.make<upstream::TriedServers>();
+  tried_->add(*server_);
   settle_attempt(false);
   ++epoch_;
   head_sent_ = request_ended_ = false;

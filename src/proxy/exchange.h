@@ -25,6 +25,7 @@
 #include "upstream/balancer.h"
 #include "upstream/queue.h"
 #include "upstream/server_side.h"
+#include "upstream/tried.h"
 
 namespace weir::proxy {
 
@@ -248,7 +249,7 @@ class Exchange final : public net::Mortal,
   upstream::EndpointState* in_flight_ = nullptr;  // holds one count: give_back_place()
   upstream::Gate* gate_ = nullptr;  // the same, where the upstream's load is limited
   upstream::Waiter* waiter_ = nullptr;  // made when there is first something to wait for
-  const upstream::Server* failed_server_ = nullptr;
+  upstream::TriedServers* tried_ = nullptr;
   const upstream::EndpointState* last_server_ = nullptr;
   upstream::ServerSide* conn_ = nullptr;
   bool judged_ = false;  // the try has shown the server to be good or bad

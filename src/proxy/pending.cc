@@ -37,7 +37,7 @@ Step Exchange::pick_in_turn() {
   if (!queued && !again && gate.anybody_waits()) return wait_for_place(false);
   if (queued &&
       waiter_->since_us() + upstream::StandingDelay::kIntervalUs <= worker_.net().now_us()) {
-    failed_server_ = nullptr;  // by now it may be well again, and the others are busy
+    if (tried_ != nullptr) tried_->clear();  // by now it may be well again, and the others are busy
   }
   if (!gate.has_room()) return queued ? Step::kWait : wait_for_place(again);
   const upstream::Pick pick = choose_server();

@@ -58,15 +58,17 @@ bool Balancer::is_full(const Server& server) {
          server.state->in_flight.load(kRelaxed) >= server.max_connections;
 }
 
-Balancer::Search Balancer::search_of(const Cluster& cluster, uint64_t now_ms, const Server* avoid) {
-  Search search{cluster, now_ms, avoid};
+Balancer::Search Balancer::search_of(const Cluster& cluster, uint64_t now_ms, const Wish& wish) {
+  Search search{cluster, now_ms, wish};
   if (cluster.panic > 0 && cluster.state->panic.load(kRelaxed)) search.heeded = ~kMeasured;
   search.spares_degraded = cluster.check && cluster.state->spares_degraded.load(kRelaxed);
   return search;
 }
 
 bool Balancer::eligible(Search& search, const Server& server) {
-  if (&server == search.avoid) return false;
+  for (const Server* tried : search.wish.tried) {
+    if (tried == &server) return false;
+  }
   if (search.tier == Tier::kLastResort) return may_be_last_resort(server, search.heeded);
   if (server.backup != (search.tier == Tier::kBackup)) return false;
   if (standing(server, search.now_ms, search.heeded) == Standing::kDown) return false;
@@ -97,21 +99,22 @@ bool Balancer::take(Search& search, const Server& server) {
   return false;
 }
 
-Pick Balancer::pick(const Cluster& cluster, uint64_t now_ms, const Server* avoid,
-                    std::optional<uint64_t> hash) {
-  Search search = search_of(cluster, now_ms, avoid);
+Pick Balancer::pick(const Cluster& cluster, uint64_t now_ms, const Wish& wish) {
+  Search search = search_of(cluster, now_ms, wish);
   for (const Tier tier : {Tier::kPrimary, Tier::kDegraded, Tier::kBackup, Tier::kLastResort}) {
     if (tier == Tier::kDegraded && !search.spared) continue;
     search.tier = tier;
     if (tier == Tier::kLastResort && search.full) break;  // not all are down: some are busy
-    const Server* server = hash ? pick_by_hash(search, *hash) : nullptr;
+    const Server* server = wish.hash ? pick_by_hash(search, *wish.hash) : nullptr;
     if (server == nullptr) server = pick_by_load(search);
     if (server != nullptr) return {server, false, search.trial};
   }
   // Better to wait for one of the others than to fail there twice.
   const bool may_wait = search.full && cluster.breaker.on && cluster.breaker.max_pending != 0;
-  if (avoid != nullptr && !may_wait && may_be_last_resort(*avoid, search.heeded)) {
-    if (acquire(*avoid)) return {avoid};
+  if (may_wait) return {nullptr, true};
+  for (const Server* tried : wish.tried) {
+    if (!may_be_last_resort(*tried, search.heeded)) continue;
+    if (acquire(*tried)) return {tried};
     search.full = true;
   }
   return {nullptr, search.full};

@@ -4,12 +4,23 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/rng.h"
 #include "upstream/cluster.h"
 
 namespace weir::upstream {
+
+// What one request asks for.
+struct Wish {
+  // Servers that failed it, the one that did so last at the end: taken again only if there is no
+  // other, the first of them first.
+  std::span<const Server* const> tried = {};
+  // Of the request's key where the cluster balances by one; without it the least loaded server is
+  // taken.
+  std::optional<uint64_t> hash = std::nullopt;
+};
 
 struct Pick {
   const Server* server = nullptr;  // with its in-flight count raised: lower it with release()
@@ -20,16 +31,12 @@ struct Pick {
 // One per worker (thread-confined).
 class Balancer {
  public:
-  // The server for one try.
-  // `avoid`: the server that failed this request before; taken again only if there is no other.
-  // `hash`: of the request's key where the cluster balances by one; without it the least loaded
-  // server is taken.
+  // The server for one try. What `wish` points to need only live during the call.
   // Order: servers that are up (or due for a trial), those of them that are degraded, backups, and
   // when all are down for max_fails alone any that has an address. One that is full counts as busy,
   // not as down. In a panic checks and ejections count for nothing. A server in its slow_start has
   // its growing share by lot, whatever the balance.
-  Pick pick(const Cluster& cluster, uint64_t now_ms, const Server* avoid,
-            std::optional<uint64_t> hash = std::nullopt);
+  Pick pick(const Cluster& cluster, uint64_t now_ms, const Wish& wish);
   static void release(const Server& server);
 
  private:
@@ -38,7 +45,7 @@ class Balancer {
   struct Search {
     const Cluster& cluster;
     uint64_t now_ms;
-    const Server* avoid;
+    const Wish& wish;
     Tier tier = Tier::kPrimary;
     bool full = false;  // somebody was left out for his max_connections alone
     bool trial = false;
@@ -57,7 +64,7 @@ class Balancer {
   };
   static constexpr uint64_t kLoadSumMs = 100;
 
-  static Search search_of(const Cluster& cluster, uint64_t now_ms, const Server* avoid);
+  static Search search_of(const Cluster& cluster, uint64_t now_ms, const Wish& wish);
   static bool eligible(Search& search, const Server& server);
   static bool is_full(const Server& server);
   static bool take(Search& search, const Server& server);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "upstream/balancer.h"
 
@@ -37,20 +38,32 @@ class World {
   // stays raised.
   std::string pick(uint64_t now_ms = kNow, const Server* avoid = nullptr,
                    std::optional<uint64_t> hash = std::nullopt) {
-    const Pick pick = balancer_.pick(cluster_, now_ms, avoid, hash);
+    const Pick pick = pick_without(now_ms, avoid, hash);
     if (pick.server == nullptr) return pick.full ? "full" : "";
     return pick.server->address;
   }
-  Pick pick_whole(uint64_t now_ms = kNow) { return balancer_.pick(cluster_, now_ms, nullptr); }
+  Pick pick_whole(uint64_t now_ms = kNow) { return balancer_.pick(cluster_, now_ms, {}); }
+  // All of these have failed the request.
+  Pick pick_after(const std::vector<size_t>& tried) {
+    std::vector<const Server*> servers;
+    for (const size_t index : tried) servers.push_back(&server(index));
+    return balancer_.pick(cluster_, kNow, {servers});
+  }
   std::string pick_and_release(uint64_t now_ms = kNow, const Server* avoid = nullptr,
                                std::optional<uint64_t> hash = std::nullopt) {
-    const Pick pick = balancer_.pick(cluster_, now_ms, avoid, hash);
+    const Pick pick = pick_without(now_ms, avoid, hash);
     if (pick.server == nullptr) return pick.full ? "full" : "";
     Balancer::release(*pick.server);
     return pick.server->address;
   }
 
  private:
+  Pick pick_without(uint64_t now_ms, const Server* avoid, std::optional<uint64_t> hash) {
+    Wish wish{{}, hash};
+    if (avoid != nullptr) wish.tried = {&avoid, 1};
+    return balancer_.pick(cluster_, now_ms, wish);
+  }
+
   StateRegistry registry_;
   Cluster cluster_;
   Balancer balancer_;

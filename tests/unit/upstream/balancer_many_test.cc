@@ -50,7 +50,7 @@ TEST_CASE("many servers: shares are by weight, those that are down have none", "
     std::vector<uint32_t> counts(kMany);
     constexpr uint64_t kPicks = 300'000;
     for (uint64_t i = 0; i < kPicks; ++i) {
-      const Pick pick = world.balancer.pick(world.cluster(), test::kNow, nullptr, world.key(i));
+      const Pick pick = world.balancer.pick(world.cluster(), test::kNow, {{}, world.key(i)});
       REQUIRE(pick.server != nullptr);
       ++counts[world.index_of(pick.server)];
       Balancer::release(*pick.server);
@@ -132,7 +132,7 @@ TEST_CASE("many servers: a bounded load holds, within what a worker's mean may b
   const std::optional<uint64_t> hot = hash_bytes("hot");
   uint32_t held = 0;
   for (int i = 0; i < 20'000; ++i) {
-    const Pick pick = world.balancer.pick(world.cluster(), test::kNow, nullptr, hot);
+    const Pick pick = world.balancer.pick(world.cluster(), test::kNow, {{}, hot});
     REQUIRE(pick.server != nullptr);
     held = std::max(held, pick.server->state->in_flight.load());
   }
@@ -166,7 +166,7 @@ TEST_CASE("many servers: ns a pick", "[.times]") {
                                                 ? std::optional<uint64_t>(i * 0x9e3779b97f4a7c15)
                                                 : std::nullopt;
         Balancer::release(
-            *world.balancer.pick(world.cluster(), test::kNow + i / 1000, nullptr, key).server);
+            *world.balancer.pick(world.cluster(), test::kNow + i / 1000, {{}, key}).server);
       }
       const std::chrono::duration<double, std::nano> took =
           std::chrono::steady_clock::now() - start;

@@ -87,8 +87,8 @@ TEST_CASE("max_connections holds whatever many workers do at once", "[threads]")
     threads.emplace_back([&] {
       Balancer own;
       for (int i = 0; i < kRounds; ++i) {
-        const Pick first = own.pick(world.cluster(), kNow, nullptr);
-        const Pick second = own.pick(world.cluster(), kNow, nullptr);
+        const Pick first = own.pick(world.cluster(), kNow, {});
+        const Pick second = own.pick(world.cluster(), kNow, {});
         for (size_t s = 0; s < 2; ++s) above += world.in_flight(s) > kCap ? 1 : 0;
         for (const Pick& pick : {first, second}) {
           if (pick.server == nullptr) continue;

@@ -1,0 +1,19 @@
+#include "upstream/tried.h"
+
+#include <algorithm>
+
+namespace weir::upstream {
+
+void TriedServers::add(const Server& server) {
+  auto end = servers_.begin() + count_;
+  auto gone = std::find(servers_.begin(), end, &server);
+  if (gone == end && count_ < servers_.size()) {
+    servers_[count_++] = &server;
+    return;
+  }
+  if (gone == end) gone = servers_.begin();
+  std::move(gone + 1, end, gone);
+  *(end - 1) = &server;
+}
+
+}  // namespace weir::upstream
