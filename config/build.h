@@ -87,10 +87,17 @@ void build_health(Build& build, options::MapReader& upstream, upstream::Cluster&
 // build_members.cc: upstreams.NAME.servers_file. REQUIRES: servers and balance are built.
 void build_members(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
 // build_upstreams.cc
+// A part of requests that tells them apart: client_ip, header:N ... `noun`: what it is called.
+void read_hash_key(const options::Node& node, options::Problems& problems, const char* noun,
+                   upstream::HashKey& out);
 upstream::Server build_server(const options::Node& node, options::Problems& problems);
 void build_upstreams(Build& build, const options::Node& section);
 // Once all is valid: addresses are resolved (a failure is a warning) and states are attached.
 void bind_upstreams(Build& build);
+
+// build_split.cc: the action of a route, which has its name; `site` has its hosts.
+void build_split(Build& build, const options::Node& node, const proxy::Site& site,
+                 proxy::Route& route);
 
 // build_match.cc
 // path, path_regex, methods, match. False when the route has no place among the others.
@@ -100,6 +107,8 @@ void build_rewrite(Build& build, const options::Node& node, proxy::Route& route)
 void read_slashes(options::MapReader& map, Level& level);
 
 // build_routes.cc
+// The upstream that a scalar names; null after reporting, or where that upstream is broken.
+std::shared_ptr<const upstream::Cluster> find_upstream(Build& build, const options::Node& node);
 Level standard_level();
 void build_level(Build& build, options::MapReader& map, Level& level);
 // In running order; without the filters that have nothing to do.

@@ -20,17 +20,8 @@ bool read_line(const Node& node, Problems& problems, proxy::Template& out) {
 }
 
 void build_upstream_action(Build& build, const Node& node, proxy::Route& route) {
-  std::string name;
   route.action = proxy::Action::kUpstream;
-  if (!read_string(node, build.problems, name)) return;
-  const auto found = build.upstreams.find(name);
-  if (found != build.upstreams.end()) {
-    route.cluster = found->second;
-    return;
-  }
-  std::vector<std::string_view> names;
-  for (const auto& [known, cluster] : build.upstreams) names.push_back(known);
-  build.problems.unknown(node, "upstream", std::move(names));
+  route.cluster = find_upstream(build, node);
 }
 
 void build_respond(const Node& node, Problems& problems, proxy::Route& route) {
@@ -84,26 +75,30 @@ void build_redirect(const Node& node, Problems& problems, proxy::Route& route) {
   map.finish();
 }
 
-void build_action(Build& build, MapReader& map, proxy::Route& route) {
+void build_action(Build& build, MapReader& map, const proxy::Site& site, proxy::Route& route) {
   const Node* upstream = map.find("upstream");
+  const Node* split = map.find("split");
   const Node* respond = map.find("respond");
   const Node* redirect = map.find("redirect");
   if (upstream != nullptr) build_upstream_action(build, *upstream, route);
+  if (split != nullptr) build_split(build, *split, site, route);
   if (respond != nullptr) build_respond(*respond, build.problems, route);
   if (redirect != nullptr) build_redirect(*redirect, build.problems, route);
-  const int count = (upstream != nullptr) + (respond != nullptr) + (redirect != nullptr);
-  const bool unbuilt = map.node().find("files") != nullptr || map.node().find("split") != nullptr;
+  const int count =
+      (upstream != nullptr) + (split != nullptr) + (respond != nullptr) + (redirect != nullptr);
+  const bool unbuilt = map.node().find("files") != nullptr;
   if (count > 1) {
     build.problems.error(map.node(), "has several actions",
-                         "one of upstream, respond and redirect is due");
+                         "one of upstream, split, respond and redirect is due");
   } else if (count == 0 && !unbuilt && map.is_map()) {
     build.problems.error(map.node(), "has no action",
-                         "one of upstream, respond and redirect is due");
+                         "one of upstream, split, respond and redirect is due");
   }
 }
 
 // False when the route is of no use for what follows; that is reported then.
-bool build_route(Build& build, const Node& node, const Level& outer, proxy::Route& route) {
+bool build_route(Build& build, const Node& node, const Level& outer, const proxy::Site& site,
+                 proxy::Route& route) {
   MapReader map(node, build.problems);
   if (!map.is_map()) return false;
   if (const Node* name = map.find("name");
@@ -114,7 +109,7 @@ bool build_route(Build& build, const Node& node, const Level& outer, proxy::Rout
     }
   }
   const bool placed = build_match(build, map, outer, route);
-  build_action(build, map, route);
+  build_action(build, map, site, route);
   if (const Node* rewrite = map.find("rewrite")) build_rewrite(build, *rewrite, route);
   if (const Node* slashes = map.find("slashes")) {
     build.problems.error(*slashes, "is a site's key: paths are read before a route is chosen");
@@ -122,7 +117,7 @@ bool build_route(Build& build, const Node& node, const Level& outer, proxy::Rout
   Level level = outer;
   build_level(build, map, level);
   later_level_keys(map);
-  map.later({"files", "split"});
+  map.later({"files"});
   map.finish();
 
   route.timeout_ms = level.timeout_ms;
@@ -144,6 +139,17 @@ void warn_unreachable(Problems& problems, const Node& route, const Node& earlier
 }
 
 }  // namespace
+
+std::shared_ptr<const upstream::Cluster> find_upstream(Build& build, const Node& node) {
+  std::string name;
+  if (!read_string(node, build.problems, name)) return nullptr;
+  const auto found = build.upstreams.find(name);
+  if (found != build.upstreams.end()) return found->second;
+  std::vector<std::string_view> names;
+  for (const auto& [known, cluster] : build.upstreams) names.push_back(known);
+  build.problems.unknown(node, "upstream", std::move(names));
+  return nullptr;
+}
 
 Level standard_level() {
   Level level;
@@ -202,7 +208,7 @@ void build_routes(Build& build, const Node& section, const Level& outer, proxy::
   site.routes.reserve(items.size());
   for (const Node* item : items) {
     proxy::Route route;
-    if (!build_route(build, *item, outer, route)) continue;
+    if (!build_route(build, *item, outer, site, route)) continue;
     if (const auto earlier = reachability.add(route)) {
       warn_unreachable(build.problems, *item, *nodes[*earlier], !route.conditions.empty());
     }

@@ -37,6 +37,18 @@ void check_server_address(const Node& node, std::string_view text, Problems& pro
 
 }  // namespace
 
+void read_hash_key(const Node& node, Problems& problems, const char* noun, upstream::HashKey& out) {
+  std::string text;
+  if (!read_string(node, problems, text)) return;
+  if (!upstream::parse_hash_key(text, out)) {
+    problems.invalid(node, noun,
+                     "it is client_ip, path, uri, header:NAME, cookie:NAME or "
+                     "query:NAME");
+  } else if (out.source == upstream::HashKey::Source::kHeader && !http::is_token(out.name)) {
+    problems.invalid(node, noun, "what follows header: is not a header name");
+  }
+}
+
 upstream::Server build_server(const Node& node, Problems& problems) {
   upstream::Server server;
   MapReader map(node, problems);
@@ -101,19 +113,6 @@ void build_keepalive(const Node& section, Problems& problems, upstream::Keepaliv
   map.finish();
 }
 
-void build_hash_key(const Node& node, Problems& problems, upstream::HashKey& out) {
-  std::string text;
-  if (!read_string(node, problems, text)) return;
-  constexpr std::string_view kNoun = "a hash key";
-  if (!upstream::parse_hash_key(text, out)) {
-    problems.invalid(node, kNoun,
-                     "it is client_ip, path, uri, header:NAME, cookie:NAME or "
-                     "query:NAME");
-  } else if (out.source == upstream::HashKey::Source::kHeader && !http::is_token(out.name)) {
-    problems.invalid(node, kNoun, "what follows header: is not a header name");
-  }
-}
-
 void build_balance(MapReader& map, Problems& problems, upstream::Cluster& cluster) {
   enum class Word : uint8_t { kLeastConn, kRoundRobin, kRandomTwo, kIpHash, kHash };
   Word word = Word::kLeastConn;
@@ -137,7 +136,7 @@ void build_balance(MapReader& map, Problems& problems, upstream::Cluster& cluste
       [[fallthrough]];
     case Word::kHash: cluster.balance = upstream::Balance::kHash; break;
   }
-  if (key != nullptr) build_hash_key(*key, problems, cluster.hash_key);
+  if (key != nullptr) read_hash_key(*key, problems, "a hash key", cluster.hash_key);
   map.number("bounded_load", {1, 100}, cluster.bounded_load);
   if (!known) return;
   if (word == Word::kHash && key == nullptr) {

@@ -15,6 +15,7 @@
 #include "http/params.h"
 #include "http/rules.h"
 #include "proxy/https_redirect.h"
+#include "proxy/split.h"
 
 namespace weir {
 
@@ -197,7 +198,8 @@ class Explainer {
   bool match();
   void show_routes(const proxy::Site& site, const Route* taken, std::string_view path);
   bool show_action(const Route& route, std::string_view path);
-  void show_upstream(const Route& route);
+  void show_split(const Route& route, std::string_view path);
+  void show_upstream(const upstream::Cluster& cluster);
   std::string place_of(const proxy::Site& site) const {
     return fmt::format("sites[{}]", &site - snapshot_.sites.data());
   }
@@ -346,7 +348,11 @@ bool Explainer::show_action(const Route& route, std::string_view path) {
         if (target.target.empty()) return refuse("400: the rewritten path may not be sent");
         line("rewrite", fmt::format("{} is sent as {}", head_.target, target.target));
       }
-      show_upstream(route);
+      if (route.split != nullptr) {
+        show_split(route, path);
+      } else {
+        show_upstream(*route.cluster);
+      }
       return true;
     case proxy::Action::kRespond:
       line("action", fmt::format("respond {}", route.status));
@@ -364,8 +370,47 @@ bool Explainer::show_action(const Route& route, std::string_view path) {
   return true;
 }
 
-void Explainer::show_upstream(const Route& route) {
-  const upstream::Cluster& cluster = *route.cluster;
+// Who decides, the shares, and where this request goes if that can be told without its client.
+void Explainer::show_split(const Route& route, std::string_view path) {
+  const proxy::Split& split = *route.split;
+  std::string shares;
+  for (const proxy::SplitTarget& target : split.to) {
+    shares += fmt::format("{}{} {:g} %", shares.empty() ? "" : ", ", target.cluster->name,
+                          target.buckets * 100.0 / proxy::kSplitBuckets);
+  }
+  line("split",
+       fmt::format("{}, by {}: {}", quote(split.name),
+                   split.key_text.empty() ? "cookie:" + split.cookie : split.key_text, shares));
+  const bool by_client = split.key.source == upstream::HashKey::Source::kClientIp;
+  const auto choice = proxy::choose_side(split, head_, {}, path);
+  using Why = proxy::SplitChoice::Why;
+  const bool named = choice && (choice->why == Why::kHeader || choice->why == Why::kCookie);
+  if (!choice || (by_client && !named)) {
+    line("", choice ? "which of them, the client's address says"
+                    : fmt::format("no key: one is drawn, and kept by the cookie {}", split.cookie));
+    for (const proxy::SplitTarget& target : split.to) show_upstream(*target.cluster);
+    return;
+  }
+  const std::string& name = split.to[choice->target].cluster->name;
+  switch (choice->why) {
+    case Why::kHeader:
+      line("", fmt::format("{}: the header {} says so", name, split.override_header));
+      break;
+    case Why::kCookie:
+      line("", fmt::format("{}: the cookie {} says so", name, split.override_cookie));
+      break;
+    case Why::kNoKey: line("", fmt::format("{}: the request has no key", name)); break;
+    case Why::kKey: line("", fmt::format("{}: has bucket {}", name, choice->bucket)); break;
+    case Why::kRemembered:
+    case Why::kDrawn:
+      line("",
+           fmt::format("{}: has bucket {}, of the cookie {}", name, choice->bucket, split.cookie));
+      break;
+  }
+  show_upstream(*split.to[choice->target].cluster);
+}
+
+void Explainer::show_upstream(const upstream::Cluster& cluster) {
   line("upstream", fmt::format("{}, balance {}", cluster.name, balance_name(cluster.balance)));
   if (cluster.check) {
     line("", fmt::format("checked every {} ms, {}", cluster.check->interval_ms,

@@ -95,6 +95,21 @@ void add_requests(Families& families, const Workers& workers) {
              MetricType::Gauge, total(workers, &Metrics::requests_in_flight));
 }
 
+void add_splits(Families& families, const proxy::Snapshot& snapshot, const Workers& workers) {
+  const std::vector<std::string> routes = proxy::labels().names();
+  std::map<uint32_t, std::string> upstreams;
+  for (const auto& cluster : snapshot.clusters) upstreams.emplace(cluster->index, cluster->name);
+  MetricFamily& family =
+      add_family(families, "weir_split_requests_total", "Requests of routes with a split, by side.",
+                 MetricType::Counter);
+  for (const auto& [key, value] : total(workers, &Metrics::split_requests)) {
+    const auto upstream = upstreams.find(static_cast<uint32_t>(key));
+    const uint64_t route = (key >> 32) - 1;
+    if (upstream == upstreams.end() || route >= routes.size()) continue;
+    add_value(family, {{"route", routes[route]}, {"upstream", upstream->second}}, value);
+  }
+}
+
 void add_upstream_traffic(Families& families, StatusSource& source, const Workers& workers) {
   std::map<uint32_t, std::shared_ptr<upstream::EndpointState>> endpoints;
   for (auto& endpoint : source.endpoints()) endpoints.emplace(endpoint->index, endpoint);
@@ -285,6 +300,7 @@ std::string metrics_text(StatusSource& source) {
   if (const auto snapshot = source.snapshot()) {
     add_clusters(families, *snapshot, workers);
     add_panics(families, *snapshot);
+    add_splits(families, *snapshot, workers);
     add_certificates(families, *snapshot);
   }
   add_ejections(families, source);

@@ -150,13 +150,18 @@ Step Exchange::route_request() {
   access_log_ = route_->access_log;
   if (route_->max_body_bytes) body_limit_ = *route_->max_body_bytes;
   cluster_ = route_->cluster.get();
+  arm_total();
+  return Step::kRequest;
+}
+
+// The route's, or that of the upstream that answers.
+void Exchange::arm_total() {
   uint64_t total_ms = route_->timeout_ms;
   if (total_ms == 0 && cluster_ != nullptr) total_ms = cluster_->timeouts.total_ms;
   total_ms_ = total_ms;
   if (grpc_) total_ms = grpc_total_ms(request_.headers, total_ms);
   if (total_ms != total_ms_) total_ms_ = 0;
   if (total_ms != 0) deadline_.arm_ms(total_ms);
-  return Step::kRequest;
 }
 
 void Exchange::make_filters(const FilterChain& chain) {
@@ -205,6 +210,7 @@ Step Exchange::run_action() {
         return reply_error(403,
                            {Source::kClient, ErrorKind::kRefused, Retry::kNever, "no upgrades"});
       }
+      if (route_->split != nullptr) choose_side();
       return route_->rewrite == nullptr ? Step::kPick : rewrite();
     case Action::kRespond: return respond();
     case Action::kRedirect: return redirect();
@@ -224,6 +230,7 @@ Step Exchange::run_response() {
   if (!response_begun_) {
     response_begun_ = true;
     response_filter_ = filters_seen_;
+    if (side_ != nullptr) tell_side();
   }
   while (response_filter_ > 0) {
     Filter* filter = filters_[--response_filter_];

@@ -31,6 +31,7 @@ namespace weir::proxy {
 
 class ProxyWorker;
 struct Epoch;
+struct Side;
 
 // Where an exchange is. The same words in code, logs and documents.
 enum class Step : uint8_t {
@@ -114,6 +115,7 @@ class Exchange final : public net::Mortal,
   Step enter(Step next);
   Step admit();
   Step route_request();
+  void arm_total();
   void tell_client_identity();  // client_identity.cc
   void drop_reserved_fields(http::HeaderList& fields) const;
   Step run_request();
@@ -124,6 +126,10 @@ class Exchange final : public net::Mortal,
   Step commit_head();
   Step finish();
   void end(bool cut);
+
+  // Splits (side.cc).
+  void choose_side();
+  void tell_side();
 
   // Local answers (local_reply.cc).
   Step reply(LocalReply reply, const Error& error);
@@ -217,6 +223,7 @@ class Exchange final : public net::Mortal,
   const Site* site_ = nullptr;
   const Route* route_ = nullptr;  // valid while pinned
   const upstream::Cluster* cluster_ = nullptr;  // that answers; valid while pinned
+  Side* side_ = nullptr;  // what the route's split has chosen; null: nothing
   std::string_view route_name_ = "unmatched";
   uint32_t route_label_ = Labels::kUnmatched;
   bool access_log_ = true;

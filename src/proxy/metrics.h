@@ -123,6 +123,8 @@ struct Metrics {
   CounterTable upstream_requests;        // key: upstream_key()
   CounterTable upstream_connections_idle;  // by endpoint index + 1
 
+  CounterTable split_requests;  // key: split_key()
+
   // `id`: a route label (requests) or an endpoint's index (upstream_requests, any method).
   struct Key {
     uint32_t id = 0;
@@ -134,6 +136,9 @@ struct Metrics {
   }
   static uint64_t upstream_key(uint32_t endpoint_index, int status) {
     return pack({endpoint_index, http::Method::kOther, status});
+  }
+  static uint64_t split_key(uint32_t route_label, uint32_t cluster_index) {
+    return (uint64_t{route_label} + 1) << 32 | cluster_index;
   }
   static Key unpack(uint64_t key) {
     return {static_cast<uint32_t>((key >> 16) - 1), static_cast<http::Method>(key >> 12 & 15),

@@ -38,6 +38,8 @@ using Handler = std::function<LocalReply(const http::RequestHead&)>;
 // In running order; shared so that a tunnel keeps its filters when it lets go of the snapshot.
 using FilterChain = std::vector<std::shared_ptr<const FilterFactory>>;
 
+struct Split;
+
 struct Route {
   std::string name;    // the `route` label: configured, or the path as written
   uint32_t label = 0;  // dense id of `name`, process-wide (Labels)
@@ -46,7 +48,8 @@ struct Route {
   std::shared_ptr<const Regex> regex;  // kRegex: asked of the normalised path
   Conditions conditions;
   Action action = Action::kRespond;
-  std::shared_ptr<const upstream::Cluster> cluster;  // kUpstream
+  std::shared_ptr<const upstream::Cluster> cluster;  // kUpstream; of a split, its base
+  std::shared_ptr<const Split> split;                // kUpstream; null: `cluster` answers
   std::shared_ptr<const Rewrite> rewrite;            // kUpstream; null: what came goes on
   int status = 200;                                  // kRespond, kRedirect
   Template body;                                     // kRespond

@@ -36,8 +36,10 @@ std::string_view client_of(const http::Address& client) {
           client.v4 ? sizeof(client.bytes) : kSiteBytes};
 }
 
-std::string_view part_of(const HashKey& key, const http::RequestHead& request,
-                         const http::Address& client, std::string_view path) {
+}  // namespace
+
+std::string_view key_of_request(const HashKey& key, const http::RequestHead& request,
+                                const http::Address& client, std::string_view path) {
   switch (key.source) {
     case Source::kNone: break;
     case Source::kClientIp: return client_of(client);
@@ -52,8 +54,6 @@ std::string_view part_of(const HashKey& key, const http::RequestHead& request,
   }
   return {};
 }
-
-}  // namespace
 
 bool parse_hash_key(std::string_view text, HashKey& out) {
   constexpr std::pair<std::string_view, Source> kWhole[] = {
@@ -75,7 +75,7 @@ bool parse_hash_key(std::string_view text, HashKey& out) {
 
 std::optional<uint64_t> hash_of_request(const HashKey& key, const http::RequestHead& request,
                                         const http::Address& client, std::string_view path) {
-  const std::string_view part = part_of(key, request, client, path);
+  const std::string_view part = key_of_request(key, request, client, path);
   if (part.empty()) return std::nullopt;
   return hash_bytes(part);
 }
