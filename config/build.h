@@ -13,6 +13,7 @@
 #include "config/environment.h"
 #include "filters/registry.h"
 #include "proxy/snapshot.h"
+#include "proxy/split.h"
 #include "upstream/cluster.h"
 
 namespace weir::config {
@@ -48,6 +49,7 @@ struct Build {
   std::unordered_map<std::string, std::shared_ptr<const proxy::Regex>> regexes = {};
   // Upstreams and their files of members.
   std::vector<std::pair<std::string, std::string>> member_files = {};
+  std::vector<std::shared_ptr<proxy::Split>> splits = {};  // with a rollback rule
   bool has_certificates = false;  // some stand in the file, good or bad
 };
 
@@ -86,6 +88,10 @@ void build_transport(Build& build, options::MapReader& upstream, upstream::Clust
 void build_health(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
 // build_members.cc: upstreams.NAME.servers_file. REQUIRES: servers and balance are built.
 void build_members(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
+// build_sticky.cc: upstreams.NAME.sticky. REQUIRES: all servers are built.
+void build_sticky(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
+// Reports a name that no cookie can have.
+void read_cookie_name(const options::Node& node, options::Problems& problems, std::string& out);
 // build_upstreams.cc
 // A part of requests that tells them apart: client_ip, header:N ... `noun`: what it is called.
 void read_hash_key(const options::Node& node, options::Problems& problems, const char* noun,

@@ -6,7 +6,6 @@
 #include "config/build.h"
 #include "filters/header_name.h"
 #include "http/rules.h"
-#include "proxy/split.h"
 
 namespace weir::config {
 
@@ -18,16 +17,6 @@ using options::Problems;
 using proxy::Split;
 
 constexpr options::Range<uint64_t> kCookieMs = {1'000, 365 * kDayMs};
-
-void read_cookie_name(const Node& node, Problems& problems, std::string& out) {
-  std::string name;
-  if (!read_string(node, problems, name)) return;
-  if (http::is_token(name)) {
-    out = std::move(name);
-  } else {
-    problems.invalid(node, "a cookie name", "letters, digits and _ or - are fine");
-  }
-}
 
 void read_override(const Node& section, Problems& problems, Split& split) {
   MapReader map(section, problems);
@@ -122,6 +111,28 @@ void read_key(MapReader& map, Split& split) {
   }
 }
 
+void read_rollback(const Node& section, Problems& problems, Split& split) {
+  constexpr double kP95OverMax = 100;  // times
+  upstream::RollbackConfig rule;
+  MapReader map(section, problems);
+  if (const Node* node = map.find("error_rate_over")) {
+    read_percent(*node, problems, rule.error_rate_over);
+  }
+  if (const Node* node = map.find("p95_over")) {
+    read_percent(*node, problems, rule.p95_over, kP95OverMax);
+  }
+  map.duration_ms("window", {1'000, kDayMs}, rule.window_ms);
+  map.u32("min_requests", {10, 1'000'000}, rule.min_requests);
+  map.finish();
+  if (map.is_map() && map.node().find("error_rate_over") == nullptr &&
+      map.node().find("p95_over") == nullptr) {
+    problems.error(section, "has no rule", "as in rollback: {error_rate_over: 2%, p95_over: 50%}");
+  } else if (split.to.size() == 1) {
+    problems.error(section, "has nothing to take back", "the split has one upstream only");
+  }
+  split.rollback_rule = rule;
+}
+
 }  // namespace
 
 void build_split(Build& build, const Node& node, const proxy::Site& site, proxy::Route& route) {
@@ -145,7 +156,7 @@ void build_split(Build& build, const Node& node, const proxy::Site& site, proxy:
   }
   if (const Node* section = map.find("override")) read_override(*section, problems, *split);
   map.boolean("vary", split->vary);
-  map.later({"rollback"});
+  if (const Node* section = map.find("rollback")) read_rollback(*section, problems, *split);
   map.finish();
   const bool broken = problems.error_count() != errors_before;
   for (const proxy::SplitTarget& target : split->to) {
@@ -153,6 +164,7 @@ void build_split(Build& build, const Node& node, const proxy::Site& site, proxy:
   }
   if (broken || split->to.empty()) return;
   split->finish();
+  if (split->rollback_rule) build.splits.push_back(split);
   route.cluster = split->to.front().cluster;
   route.split = std::move(split);
 }

@@ -180,7 +180,6 @@ void build_upstream(Build& build, const Node& node) {
   map.duration_ms("resolve", {100, kDayMs}, cluster->resolve_ms);
   map.later({"retry"});
   map.later({"hedge"});
-  map.later({"sticky"});
   map.later({"srv"});
   const bool servers_elsewhere =
       node.find("servers_file") != nullptr || node.find("srv") != nullptr;
@@ -188,6 +187,7 @@ void build_upstream(Build& build, const Node& node) {
     build_servers(build, map, *cluster);
   }
   build_members(build, map, *cluster);
+  build_sticky(build, map, *cluster);
   build_transport(build, map, *cluster);
   build_health(build, map, *cluster);
   if (const Node* section = map.section("timeouts")) {

@@ -60,6 +60,13 @@ void bind_labels(Build& build) {
   }
 }
 
+void bind_splits(Build& build) {
+  for (const auto& split : build.splits) {
+    split->rollback = build.environment.states.rollback(split->identity(), split->name,
+                                                        split->upstreams(), *split->rollback_rule);
+  }
+}
+
 // The whole file, or false with errno set.
 bool read_file(const std::string& path, std::string& out) {
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -93,6 +100,7 @@ bool build_all(Build& build, const Node& root) {
   if (!build.problems.ok()) return false;
   bind_upstreams(build);
   bind_labels(build);
+  bind_splits(build);
   return true;
 }
 

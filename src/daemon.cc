@@ -23,6 +23,7 @@
 #include "net/listener.h"
 #include "net/open_files.h"
 #include "privileges.h"
+#include "proxy/split.h"
 #include "upstream/duty.h"
 
 namespace weir {
@@ -390,6 +391,7 @@ std::string Daemon::apply(const SnapshotPtr& next) {
   sockets_->commit(wanted, plan.value());
   log_opened(wanted, plan.value());
   upstream::lift_duties_of_newcomers(snapshot_->clusters, next->clusters);
+  proxy::begin_new_splits(*snapshot_, *next);
   put_in_force(*next);
   {
     std::lock_guard lock(mutex_);

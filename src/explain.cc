@@ -16,6 +16,7 @@
 #include "http/rules.h"
 #include "proxy/https_redirect.h"
 #include "proxy/split.h"
+#include "upstream/sticky.h"
 
 namespace weir {
 
@@ -381,6 +382,18 @@ void Explainer::show_split(const Route& route, std::string_view path) {
   line("split",
        fmt::format("{}, by {}: {}", quote(split.name),
                    split.key_text.empty() ? "cookie:" + split.cookie : split.key_text, shares));
+  if (split.rollback_rule) {
+    const upstream::RollbackConfig& rule = *split.rollback_rule;
+    std::string limits;
+    if (rule.error_rate_over > 0) {
+      limits = fmt::format("errors {:g} points", rule.error_rate_over * 100);
+    }
+    if (rule.p95_over > 0) {
+      limits += fmt::format("{}p95 {:g} %", limits.empty() ? "" : " or ", rule.p95_over * 100);
+    }
+    line("", fmt::format("rolled back when {} above {}'s, within {} ms", limits,
+                         split.to.front().cluster->name, rule.window_ms));
+  }
   const bool by_client = split.key.source == upstream::HashKey::Source::kClientIp;
   const auto choice = proxy::choose_side(split, head_, {}, path);
   using Why = proxy::SplitChoice::Why;
@@ -415,6 +428,10 @@ void Explainer::show_upstream(const upstream::Cluster& cluster) {
   if (cluster.check) {
     line("", fmt::format("checked every {} ms, {}", cluster.check->interval_ms,
                          check_text(*cluster.check)));
+  }
+  if (cluster.sticky != nullptr) {
+    line("", fmt::format("clients stay with a server by the cookie {}, for {} s",
+                         cluster.sticky->cookie(), cluster.sticky->ttl_s()));
   }
   for (const upstream::Server& server : cluster.servers) {
     line("", fmt::format("{}, weight {}{}{}", server.address, server.weight,

@@ -15,6 +15,7 @@
 #include "admin/process_stats.h"
 #include "admin/totals.h"
 #include "net/clock.h"
+#include "proxy/split.h"
 #include "version.h"
 
 namespace weir::admin {
@@ -107,6 +108,27 @@ void add_splits(Families& families, const proxy::Snapshot& snapshot, const Worke
     const uint64_t route = (key >> 32) - 1;
     if (upstream == upstreams.end() || route >= routes.size()) continue;
     add_value(family, {{"route", routes[route]}, {"upstream", upstream->second}}, value);
+  }
+}
+
+// Two routes of one name, or with one split, are one series.
+void add_rollbacks(Families& families, const proxy::Snapshot& snapshot) {
+  std::map<std::pair<std::string, std::string>, bool> rolled_back;
+  for (const proxy::Site& site : snapshot.sites) {
+    for (const proxy::Route& route : site.routes) {
+      if (route.split == nullptr || route.split->rollback == nullptr) continue;
+      for (size_t i = 1; i < route.split->to.size(); ++i) {
+        rolled_back[{route.name, route.split->to[i].cluster->name}] |=
+            route.split->rollback->is_rolled_back(i);
+      }
+    }
+  }
+  MetricFamily& family = add_family(
+      families, "weir_split_rolled_back",
+      "1: the upstream was worse than the base and gets no users; where there is a rollback rule.",
+      MetricType::Gauge);
+  for (const auto& [names, value] : rolled_back) {
+    add_value(family, {{"route", names.first}, {"upstream", names.second}}, value ? 1.0 : 0.0);
   }
 }
 
@@ -301,6 +323,7 @@ std::string metrics_text(StatusSource& source) {
     add_clusters(families, *snapshot, workers);
     add_panics(families, *snapshot);
     add_splits(families, *snapshot, workers);
+    add_rollbacks(families, *snapshot);
     add_certificates(families, *snapshot);
   }
   add_ejections(families, source);

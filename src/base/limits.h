@@ -101,6 +101,9 @@ inline constexpr uint32_t kBalancerDraws = 32;
 inline constexpr size_t kMembersMax = 20'000;
 inline constexpr size_t kMembersFileBytes = 8 << 20;
 
+// Cookies of one request that are looked at for its server. Reached: it is bound to none.
+inline constexpr uint32_t kStickyCookies = 4;
+
 // Tries of one request, where nothing else is configured: the first and one retry.
 inline constexpr uint32_t kAttempts = 2;
 // With those that a server gave back unread (HTTP/2: GOAWAY, REFUSED_STREAM).

@@ -161,7 +161,8 @@ bool read_duration_ms(const Node& node, Problems& problems, Range<uint64_t> rang
 bool read_size_bytes(const Node& node, Problems& problems, Range<uint64_t> range, uint64_t& out);
 // "240B/s": a size per second.
 bool read_byte_rate(const Node& node, Problems& problems, Range<uint64_t> range, uint64_t& out);
-bool read_percent(const Node& node, Problems& problems, double& out);  // "50%" is 0.5
+// "50%" is 0.5. `max`: a whole number.
+bool read_percent(const Node& node, Problems& problems, double& out, double max = 1);
 bool read_rate(const Node& node, Problems& problems, Rate& out);       // "10/s", "100/15m"
 // The items of a list; a key without a value is an empty list.
 bool read_list(const Node& node, Problems& problems, std::vector<const Node*>& out);

@@ -226,7 +226,7 @@ bool read_byte_rate(const Node& node, Problems& problems, Range<uint64_t> range,
   return true;
 }
 
-bool read_percent(const Node& node, Problems& problems, double& out) {
+bool read_percent(const Node& node, Problems& problems, double& out, double max) {
   if (!require_scalar(node, problems, "a percentage")) return false;
   const std::string_view text = node.text;
   double value = 0;
@@ -234,8 +234,8 @@ bool read_percent(const Node& node, Problems& problems, double& out) {
     problems.error(node, node.shown() + " is not a percentage", "a number and %, as in 50%");
     return false;
   }
-  if (value < 0 || value > 100) {
-    out_of_range(node, problems, "0%", "100%");
+  if (value < 0 || value > max * 100) {
+    out_of_range(node, problems, "0%", text_of(max * 100) + "%");
     return false;
   }
   out = value / 100;

@@ -22,6 +22,7 @@ upstream::Pick Exchange::choose_server() {
   if (cluster.balance == upstream::Balance::kHash) {
     wish.hash = upstream::hash_of_request(cluster.hash_key, request_, identity_.client, path_);
   }
+  if (cluster.sticky != nullptr) wish.bound = bound_server();
   return worker_.balancer().pick(cluster, worker_.net().now_ms(), wish);
 }
 
@@ -104,6 +105,7 @@ void Exchange::on_response_head() {
   }
   if (gate_ != nullptr) note_latency();
   judged_ = true;
+  if (bond_ != nullptr) tell_bond();
   step_ = Step::kResponse;
   advance();
 }

@@ -27,6 +27,10 @@
 #include "upstream/server_side.h"
 #include "upstream/tried.h"
 
+namespace weir::upstream {
+struct Bond;
+}
+
 namespace weir::proxy {
 
 class ProxyWorker;
@@ -126,6 +130,10 @@ class Exchange final : public net::Mortal,
   Step commit_head();
   Step finish();
   void end(bool cut);
+
+  // Sticky upstreams (bond.cc).
+  const upstream::Server* bound_server();
+  void tell_bond();
 
   // Splits (side.cc).
   void choose_side();
@@ -256,6 +264,7 @@ class Exchange final : public net::Mortal,
   upstream::EndpointState* in_flight_ = nullptr;  // holds one count: give_back_place()
   upstream::Gate* gate_ = nullptr;  // the same, where the upstream's load is limited
   upstream::Waiter* waiter_ = nullptr;  // made when there is first something to wait for
+  upstream::Bond* bond_ = nullptr;  // of a sticky upstream, once a server was asked for
   upstream::TriedServers* tried_ = nullptr;
   const upstream::EndpointState* last_server_ = nullptr;
   upstream::ServerSide* conn_ = nullptr;

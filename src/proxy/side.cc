@@ -22,7 +22,13 @@ void Exchange::choose_side() {
     choice = side_of(split, side_->drawn);
   }
   side_->target = choice->target;
-  cluster_ = split.to[choice->target].cluster.get();
+  if (split.rollback != nullptr) {
+    side_->counts =
+        choice->why != SplitChoice::Why::kHeader && choice->why != SplitChoice::Why::kCookie;
+    if (side_->counts && split.rollback->is_rolled_back(side_->target)) side_->target = 0;
+    side_->since_us = worker_.net().now_us();
+  }
+  cluster_ = split.to[side_->target].cluster.get();
   worker_.metrics().split_requests.add(Metrics::split_key(route_label_, cluster_->index));
   if (cluster_->timeouts.total_ms == route_->cluster->timeouts.total_ms) return;
   deadline_.cancel();  // so far the base's was in force
@@ -33,6 +39,11 @@ void Exchange::tell_side() {
   const Split& split = *side_->split;
   http::HeaderList& headers = response_->headers;
   add_vary(split.vary_fields, headers);
+  if (side_->counts) {
+    constexpr int kFirstOfServerErrors = 500;
+    split.rollback->note(side_->target, response_->status >= kFirstOfServerErrors,
+                         worker_.net().now_us() - side_->since_us, worker_.net().now_ms());
+  }
   if (side_->drawn.empty()) return;
   http::add_cookie(headers, split.cookie, side_->drawn, split.ttl_ms / 1000, scheme() == "https");
 }

@@ -1,11 +1,15 @@
 #include "proxy/split.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/check.h"
 #include "base/strings.h"
 #include "http/message.h"
 #include "http/params.h"
+#include "proxy/snapshot.h"
 #include "upstream/hash_table.h"
 
 namespace weir::proxy {
@@ -91,6 +95,24 @@ std::vector<uint8_t> split_layout(const std::vector<uint32_t>& weights) {
   return owners;
 }
 
+std::vector<std::string> Split::upstreams() const {
+  std::vector<std::string> names;
+  for (const SplitTarget& target : to) names.push_back(target.cluster->name);
+  return names;
+}
+
+std::string Split::identity() const {
+  std::string text = name + '\n' + key_text + '\n' + (remembers ? "random" : "control");
+  for (const SplitTarget& target : to) {
+    text += fmt::format("\n{} {}", target.buckets, target.cluster->name);
+  }
+  if (rollback_rule) {
+    text += fmt::format("\n{} {} {} {}", rollback_rule->error_rate_over, rollback_rule->p95_over,
+                        rollback_rule->window_ms, rollback_rule->min_requests);
+  }
+  return text;
+}
+
 void Split::finish() {
   std::vector<uint32_t> weights;
   uint32_t total = 0;
@@ -135,6 +157,23 @@ void add_vary(const std::vector<std::string>& fields, http::HeaderList& headers)
   for (const std::string& field : fields) {
     if (!lists(headers, field)) headers.add("Vary", field);
   }
+}
+
+void begin_new_splits(const Snapshot& before, const Snapshot& now) {
+  std::unordered_set<const upstream::Rollback*> known;
+  const auto for_each = [](const Snapshot& snapshot, const auto& visit) {
+    for (const Site& site : snapshot.sites) {
+      for (const Route& route : site.routes) {
+        if (route.split != nullptr && route.split->rollback != nullptr) {
+          visit(*route.split->rollback);
+        }
+      }
+    }
+  };
+  for_each(before, [&](const upstream::Rollback& rollback) { known.insert(&rollback); });
+  for_each(now, [&](upstream::Rollback& rollback) {
+    if (known.insert(&rollback).second) rollback.begin_anew();
+  });
 }
 
 }  // namespace weir::proxy

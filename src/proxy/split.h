@@ -12,6 +12,7 @@
 #include "http/headers.h"
 #include "upstream/cluster.h"
 #include "upstream/hash_key.h"
+#include "upstream/rollback.h"
 
 namespace weir::http {
 struct Address;
@@ -51,6 +52,12 @@ struct Split {
   std::string override_cookie;
   bool vary = true;  // shared caches are told what the choice depends on
   std::vector<SplitTarget> to;
+  std::optional<upstream::RollbackConfig> rollback_rule;
+  std::shared_ptr<upstream::Rollback> rollback;  // where there is a rule: what all workers know
+
+  // What a rollback holds for: it is over when any of this changes.
+  std::string identity() const;
+  std::vector<std::string> upstreams() const;
 
   // Made of the above.
   void finish();
@@ -77,10 +84,17 @@ SplitChoice side_of(const Split& split, std::string_view drawn);
 // Adds to Vary what is not in it yet.
 void add_vary(const std::vector<std::string>& fields, http::HeaderList& headers);
 
+// A configuration is about to be in force: splits with a rule that `before` did not have, or had
+// otherwise, begin anew, and nobody is rolled back there.
+struct Snapshot;
+void begin_new_splits(const Snapshot& before, const Snapshot& now);
+
 // What an exchange keeps of its choice, in its arena.
 struct Side {
   const Split* split = nullptr;  // the pinned snapshot's
   uint8_t target = 0;
+  bool counts = false;  // for the rollback rule: testers do not
+  uint64_t since_us = 0;
   std::string_view drawn;  // what the cookie is to remember; empty: nothing new
 };
 

@@ -22,6 +22,7 @@ void Exchange::on_upgraded() {
   upstream::note_success(*server_);
   judged_ = true;
   upgraded_ = true;
+  if (bond_ != nullptr) tell_bond();
   step_ = Step::kResponse;
   advance();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/limits.h"
 #include "upstream/health.h"
@@ -99,8 +100,22 @@ bool Balancer::take(Search& search, const Server& server) {
   return false;
 }
 
+bool Balancer::take_bound(Search& search, const Server& server) {
+  const std::span<const Server* const> tried = search.wish.tried;
+  if (std::find(tried.begin(), tried.end(), &server) != tried.end()) return false;
+  const uint32_t heeded = std::exchange(search.heeded, search.heeded & ~kDrained);
+  const bool taken =
+      standing(server, search.now_ms, search.heeded) != Standing::kDown && take(search, server);
+  search.heeded = heeded;
+  search.full = false;  // for others it may count as something else
+  return taken;
+}
+
 Pick Balancer::pick(const Cluster& cluster, uint64_t now_ms, const Wish& wish) {
   Search search = search_of(cluster, now_ms, wish);
+  if (wish.bound != nullptr && take_bound(search, *wish.bound)) {
+    return {wish.bound, false, search.trial};
+  }
   for (const Tier tier : {Tier::kPrimary, Tier::kDegraded, Tier::kBackup, Tier::kLastResort}) {
     if (tier == Tier::kDegraded && !search.spared) continue;
     search.tier = tier;

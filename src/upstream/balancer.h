@@ -20,6 +20,9 @@ struct Wish {
   // Of the request's key where the cluster balances by one; without it the least loaded server is
   // taken.
   std::optional<uint64_t> hash = std::nullopt;
+  // Whom the client is bound to: it is the one, backup or not, degraded or not, unless it is down,
+  // full, or has failed the request. An operator's drain is for others.
+  const Server* bound = nullptr;
 };
 
 struct Pick {
@@ -68,6 +71,7 @@ class Balancer {
   static bool eligible(Search& search, const Server& server);
   static bool is_full(const Server& server);
   static bool take(Search& search, const Server& server);
+  static bool take_bound(Search& search, const Server& server);
   const Server* pick_by_hash(Search& search, uint64_t hash);
   const Server* pick_by_load(Search& search);
   const Server* pick_by_lot(Search& search);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "upstream/rollback.h"
 
 namespace weir::upstream {
 
@@ -83,6 +84,21 @@ std::shared_ptr<ClusterState> StateRegistry::cluster(const std::string& upstream
   const uint32_t index = static_cast<uint32_t>(clusters_.size());
   std::shared_ptr<ClusterState>& state = clusters_[upstream];
   if (state == nullptr) state = std::make_shared<ClusterState>(upstream, index);
+  return state;
+}
+
+std::shared_ptr<Rollback> StateRegistry::rollback(const std::string& identity,
+                                                  const std::string& split,
+                                                  const std::vector<std::string>& upstreams,
+                                                  const RollbackConfig& config) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(rollbacks_, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<Rollback>& known = rollbacks_[identity];
+  std::shared_ptr<Rollback> state = known.lock();
+  if (state == nullptr) {
+    state = std::make_shared<Rollback>(split, upstreams, config);
+    known = state;
+  }
   return state;
 }
 

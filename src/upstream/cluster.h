@@ -22,6 +22,10 @@
 
 namespace weir::upstream {
 
+class Rollback;
+struct RollbackConfig;
+class Sticky;
+
 using AddressList = std::vector<net::SocketAddress>;
 
 // Each is set and cleared by one part of weir only.
@@ -159,7 +163,8 @@ struct Cluster {
   std::shared_ptr<const Transport> transport = std::make_shared<const Transport>();
   std::optional<CheckConfig> check;
   std::optional<OutlierConfig> outlier;
-  double panic = 0;  // share of primaries below which all are used; 0 = never
+  std::shared_ptr<const Sticky> sticky;  // null: nobody is bound to a server
+  double panic = 0;                      // share of primaries below which all are used; 0 = never
 };
 
 // Fills the tables of a cluster that balances by hash. Before it is published.
@@ -174,6 +179,10 @@ class StateRegistry {
   std::shared_ptr<EndpointState> endpoint(const std::string& upstream, const std::string& server);
   // One per name, for the life of the process.
   std::shared_ptr<ClusterState> cluster(const std::string& upstream);
+  // The same one for the same `identity` as long as anybody holds it; otherwise a new one.
+  std::shared_ptr<Rollback> rollback(const std::string& identity, const std::string& split,
+                                     const std::vector<std::string>& upstreams,
+                                     const RollbackConfig& config);
   // Every state that a living snapshot (or connection) holds: for /health and /metrics. Any thread.
   std::vector<std::shared_ptr<EndpointState>> endpoints();
 
@@ -181,6 +190,7 @@ class StateRegistry {
   std::mutex mutex_;
   std::unordered_map<std::string, std::weak_ptr<EndpointState>> endpoints_;
   std::unordered_map<std::string, std::shared_ptr<ClusterState>> clusters_;
+  std::unordered_map<std::string, std::weak_ptr<Rollback>> rollbacks_;
   uint32_t next_endpoint_ = 0;
 };
 

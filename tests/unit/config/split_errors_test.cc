@@ -57,6 +57,62 @@ TEST_CASE("config errors: a split's key and sides") {
   CHECK(errors_of("key: path, override: {header: Connection}, " + kTo).size() == 1);
 }
 
+TEST_CASE("config errors: a split's rollback") {
+  const auto rule = [](const std::string& text) {
+    return errors_of("key: path, " + kTo + ", rollback: {" + text + "}");
+  };
+  CHECK(rule("error_rate_over: 0%, p95_over: 1000%") == Lines{});
+  CHECK(rule("window: 10s") == Lines{".rollback: has no rule; as in rollback: "
+                                     "{error_rate_over: 2%, p95_over: 50%}"});
+  CHECK(rule("error_rate_over: 101%, p95_over: 10001%, window: 10ms, min_requests: 1") ==
+        Lines{".rollback.error_rate_over: \"101%\" is out of range; allowed: 0% to 100%",
+              ".rollback.p95_over: \"10001%\" is out of range; allowed: 0% to 10000%",
+              ".rollback.window: \"10ms\" is out of range; allowed: 1s to 1d",
+              ".rollback.min_requests: \"1\" is out of range; allowed: 10 to 1000000"});
+  CHECK(errors_of("key: path, to: [{upstream: a, weight: 100}], rollback: {p95_over: 1%}") ==
+        Lines{".rollback: has nothing to take back; the split has one upstream only"});
+}
+
+TEST_CASE("config: what is known of a rollback is kept as long as the split is the same") {
+  test::World world;
+  const auto state_of = [&world](const std::string& split) {
+    const LoadResult result = world.load(with_split(split));
+    REQUIRE(result.ok());
+    return result.snapshot->sites[0].routes[0].split->rollback;
+  };
+  const std::string rule = ", rollback: {p95_over: 50%}";
+  const auto first = state_of("key: path, " + kTo + rule);
+  REQUIRE(first != nullptr);
+  CHECK(state_of("key: path, vary: false, " + kTo + rule) == first);
+  CHECK(state_of("key: uri, " + kTo + rule) != first);
+  CHECK(state_of("key: path, " + kTo + ", rollback: {p95_over: 51%}") != first);
+  CHECK(state_of("key: path, to: [{upstream: a, weight: 91}, {upstream: b, weight: 9}]" + rule) !=
+        first);
+  CHECK(state_of("key: path, " + kTo) == nullptr);
+}
+
+TEST_CASE("config errors: sticky") {
+  const auto errors_of_sticky = [](const std::string& sticky) {
+    test::World world;
+    return world
+        .load(
+            "listeners: {http: {address: \"127.0.0.1:0\"}}\n"
+            "upstreams: {a: {servers: [{address: \"127.0.0.1:1\"}], sticky: " +
+            sticky +
+            "}}\n"
+            "sites: [{hosts: [a], routes: [{path: /, upstream: a}]}]\n")
+        .errors;
+  };
+  CHECK(errors_of_sticky("{}") == Lines{});
+  CHECK(errors_of_sticky("{cookie: \"a=b\", ttl: 500ms, secret: short}") ==
+        Lines{"weir.yaml:2:63: upstreams.a.sticky.cookie: \"a=b\" is not a cookie name: letters, "
+              "digits and _ or - are fine",
+              "weir.yaml:2:78: upstreams.a.sticky.ttl: \"500ms\" is out of range; allowed: 1s to "
+              "1y",
+              "weir.yaml:2:90: upstreams.a.sticky.secret: is too short; 32 bytes or more, as of: "
+              "openssl rand -hex 32"});
+}
+
 TEST_CASE("config errors: a split's weights") {
   CHECK(errors_of("key: path") == Lines{".to: is required; as in to: [{upstream: app, weight: 95}, "
                                         "{upstream: canary, weight: 5}]"});

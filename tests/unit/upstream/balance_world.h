@@ -42,6 +42,7 @@ class World {
     if (pick.server == nullptr) return pick.full ? "full" : "";
     return pick.server->address;
   }
+  Pick pick_wish(const Wish& wish) { return balancer_.pick(cluster_, kNow, wish); }
   Pick pick_whole(uint64_t now_ms = kNow) { return balancer_.pick(cluster_, now_ms, {}); }
   // All of these have failed the request.
   Pick pick_after(const std::vector<size_t>& tried) {
