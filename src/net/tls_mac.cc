@@ -1,12 +1,16 @@
+// The plain functions of SHA-256 are old, but a state is a value there: the two of a key are made
+// once and copied. By way of EVP each tag would cost two allocations.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "net/tls_mac.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
 
 #include <algorithm>
-#include <atomic>
-#include <memory>
+#include <string>
 
 #include "base/check.h"
 #include "base/rng.h"
@@ -15,69 +19,48 @@ namespace weir::net {
 
 namespace {
 
-struct FreeContext {
-  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
-};
-using ContextPtr = std::unique_ptr<EVP_MAC_CTX, FreeContext>;
+using Digest = std::array<uint8_t, SHA256_DIGEST_LENGTH>;
 
-constexpr size_t kDigestBytes = 32;
-using Digest = std::array<uint8_t, kDigestBytes>;
-
-const uint8_t* bytes_of(std::string_view text) {
-  return reinterpret_cast<const uint8_t*>(text.data());
-}
-
-ContextPtr make_context(std::string_view key) {
-  static EVP_MAC* const kind = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-  WEIR_CHECK(kind != nullptr);
-  ContextPtr context(EVP_MAC_CTX_new(kind));
-  char digest[] = "SHA256";
-  const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string("digest", digest, 0),
-                               OSSL_PARAM_construct_end()};
-  WEIR_CHECK(context != nullptr &&
-             EVP_MAC_init(context.get(), bytes_of(key), key.size(), params) == 1);
-  return context;
-}
-
-// A context has its key scheduled: it is used again and again, and has just been initialised.
-Digest finish(EVP_MAC_CTX* context, std::string_view message) {
+Digest derive(std::string_view secret, std::string_view purpose) {
   Digest digest;
-  size_t written = 0;
-  WEIR_CHECK(EVP_MAC_update(context, bytes_of(message), message.size()) == 1 &&
-             EVP_MAC_final(context, digest.data(), &written, digest.size()) == 1 &&
-             written == digest.size());
+  const auto* const message = reinterpret_cast<const uint8_t*>(purpose.data());
+  WEIR_CHECK(HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), message,
+                  purpose.size(), digest.data(), nullptr) != nullptr);
   return digest;
 }
 
-std::string derive(std::string_view secret, std::string_view purpose) {
-  const Digest digest = finish(make_context(secret).get(), purpose);
-  return {digest.begin(), digest.end()};
+// RFC 2104: what stands before the message, or before its digest.
+SHA256_CTX begin_with(const Digest& key, uint8_t pad) {
+  std::array<uint8_t, SHA256_CBLOCK> block;
+  block.fill(pad);
+  for (size_t i = 0; i < key.size(); ++i) block[i] ^= key[i];
+  SHA256_CTX state;
+  SHA256_Init(&state);
+  SHA256_Update(&state, block.data(), block.size());
+  return state;
 }
-
-// Of the keys that a thread used last. More keys than places are right as well, only slower.
-struct Scheduled {
-  uint64_t serial = 0;
-  ContextPtr context;
-};
-constexpr size_t kScheduled = 32;
-thread_local std::array<Scheduled, kScheduled> scheduled;
 
 }  // namespace
 
-MacKey::MacKey(std::string_view secret, std::string_view purpose) : key_(derive(secret, purpose)) {
-  static std::atomic<uint64_t> keys{0};
-  serial_ = ++keys;
-}
+struct MacKey::Pads {
+  explicit Pads(const Digest& key) : inner(begin_with(key, 0x36)), outer(begin_with(key, 0x5c)) {}
+  SHA256_CTX inner;
+  SHA256_CTX outer;
+};
+
+MacKey::MacKey(std::string_view secret, std::string_view purpose)
+    : pads_(std::make_unique<const Pads>(derive(secret, purpose))) {}
+
+MacKey::~MacKey() = default;
 
 MacKey::Tag MacKey::tag(std::string_view message) const {
-  Scheduled& place = scheduled[serial_ % kScheduled];
-  if (place.serial != serial_) {
-    place.context = make_context(key_);
-    place.serial = serial_;
-  } else {
-    WEIR_CHECK(EVP_MAC_init(place.context.get(), nullptr, 0, nullptr) == 1);
-  }
-  const Digest digest = finish(place.context.get(), message);
+  Digest digest;
+  SHA256_CTX state = pads_->inner;
+  SHA256_Update(&state, message.data(), message.size());
+  SHA256_Final(digest.data(), &state);
+  state = pads_->outer;
+  SHA256_Update(&state, digest.data(), digest.size());
+  SHA256_Final(digest.data(), &state);
   Tag tag;
   std::copy_n(digest.begin(), tag.size(), tag.begin());
   return tag;
@@ -90,7 +73,7 @@ bool MacKey::equal(const Tag& a, const Tag& b) {
 std::string_view process_secret() {
   static const std::string secret = [] {
     RandomPool random;
-    std::string bytes(kDigestBytes, '\0');
+    std::string bytes(SHA256_DIGEST_LENGTH, '\0');
     random.fill(reinterpret_cast<uint8_t*>(bytes.data()), bytes.size());
     return bytes;
   }();

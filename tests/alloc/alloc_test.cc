@@ -9,10 +9,13 @@
 
 #include "filters/request_id.h"
 #include "proxy/log_writer.h"
+#include "proxy/split.h"
 #include "support/edge.h"
 #include "support/h1_client.h"
 #include "support/scripted_origin.h"
 #include "support/temporary_folder.h"
+#include "upstream/rollback.h"
+#include "upstream/sticky.h"
 
 // glibc's allocator under its own names: everything, C libraries included, comes through here.
 extern "C" {
@@ -92,9 +95,22 @@ void add_other_routes(test::SnapshotBuilder& builder) {
   }
 }
 
+// Of a request without a key: each answer brings the cookie of a side.
+std::shared_ptr<const proxy::Split> split_over(
+    const std::shared_ptr<const upstream::Cluster>& cluster, upstream::StateRegistry& registry) {
+  auto split = std::make_shared<proxy::Split>();
+  split->remembers = true;
+  split->key = {upstream::HashKey::Source::kHeader, "X-User"};
+  split->to = {{cluster, proxy::kSplitBuckets}, {cluster, 0}};
+  split->rollback = registry.rollback("", "split", split->upstreams(), {.error_rate_over = 0.1});
+  split->finish();
+  return split;
+}
+
 // Allocations of the worker's thread for kMeasured requests like this one.
 uint64_t allocations_for(const std::string& request, bool routed = false,
-                         upstream::Balance balance = upstream::Balance::kLeastConn) {
+                         upstream::Balance balance = upstream::Balance::kLeastConn,
+                         bool split = false) {
   TemporaryFolder folder;
   proxy::AccessLogConfig log_config;
   log_config.path = folder.file("access.log");
@@ -120,6 +136,11 @@ uint64_t allocations_for(const std::string& request, bool routed = false,
     auto rewrite = std::make_shared<proxy::Rewrite>();
     rewrite->strip_prefix = "/page";
     route.rewrite = std::move(rewrite);
+  }
+  if (split) {
+    cluster->sticky =
+        std::make_shared<const upstream::Sticky>("weir_srv", 3600, "", "app", cluster->servers);
+    route.split = split_over(cluster, registry);
   }
   test::Edge::Options options;
   options.log_writer = log.get();
@@ -166,6 +187,14 @@ TEST_CASE("a GET whose cookie chooses the server, or chance") {
   const std::string request = test::get("/page", kBrowserFields);
   CHECK(allocations_for(request, false, upstream::Balance::kHash) == 0);
   CHECK(allocations_for(request, false, upstream::Balance::kRandomTwo) == 0);
+}
+
+TEST_CASE("a GET of a split whose upstream is sticky") {
+  const std::string forged = "Cookie: weir_srv=" + std::string(56, '0') + "\r\n";
+  for (const std::string& fields : {std::string(), forged, forged + "X-User: u1\r\n"}) {
+    CHECK(allocations_for(test::get("/page", fields), false, upstream::Balance::kLeastConn, true) ==
+          0);
+  }
 }
 
 TEST_CASE("a POST with a body") {

@@ -1,11 +1,14 @@
 """Traffic splits: who is on which side, who moves, testers, and those without a key."""
+import itertools
 import math
 import re
 import subprocess
 import time
 
 import pytest
+from support.load import Load
 from support.origin import Origin, by_request
+from support.waiting import wait_for
 from support.weir import Weir, binary
 
 USERS = 1000
@@ -75,6 +78,23 @@ def test_shares_and_who_moves_when_they_change():
             before = sides
         world.reload(90, 10)
         assert_share(world.sides().count("canary"), 10)
+
+
+def test_no_request_fails_while_all_users_are_switched():
+    with World({}, (100, 0), workers=2) as world:
+        user = itertools.count()
+
+        def connect():
+            client = world.weir.client(timeout=20)
+            return lambda: client.request("GET", "/", headers=[("X-User", f"u{next(user)}")])
+
+        with Load(connect) as load:
+            for percent in (10, 50, 100, 0):
+                world.reload(100 - percent, percent)
+                before = len(load.done)
+                wait_for(lambda wanted=before + 50: len(load.done) > wanted)
+        assert load.failures == []
+        assert world.origins["canary"].requests and world.weir.get().body == b"app"
 
 
 def test_a_user_stays_on_every_worker_and_over_a_reload():
