@@ -1,16 +1,23 @@
 """A canary that is worse than its base goes to 0 %, says so, and stays there."""
 import itertools
+import threading
 import time
 
 import pytest
 from support.origin import Origin, by_request
+from support.waiting import wait_for
 from support.weir import Weir
 
 RULE = {"error_rate_over": "10%", "window": "30s", "min_requests": 20}
 
 
 def good(name):
-    return by_request(lambda conn, _: conn.answer(name))
+    def answer(conn, request):
+        if request.target == "/held":
+            assert conn.origin.go_on.wait(20)
+        conn.answer(name)
+
+    return by_request(answer)
 
 
 def failing_every(number, name):
@@ -29,6 +36,7 @@ class World:
 
     def __init__(self, app, canary, rule=None, **options):
         self.origins = {"app": Origin(app), "canary": Origin(canary)}
+        self.origins["app"].go_on = threading.Event()
         self.split = {"key": "header:X-User", "override": {"header": "X-Side"},
                       "rollback": rule or RULE}
         self.weigh(50, 50)
@@ -137,3 +145,20 @@ def test_it_stays_over_reloads_until_the_split_changes():
             world.ask(20)
             time.sleep(0.05)
         assert not world.rolled_back() and set(world.ask(50)) == {"app", "canary"}
+
+
+def test_an_earlier_split_that_somebody_still_uses_is_over_too():
+    """A request that is under way keeps its configuration, and so what was known in it."""
+    with World(good("app"), failing_every(2, "canary")) as world:
+        held = world.weir.client(timeout=20)
+        held.send(b"GET /held HTTP/1.1\r\nHost: a\r\nX-Side: app\r\n\r\n")
+        wait_for(lambda: world.origins["app"].requests)
+        world.ask_until_rolled_back()
+        for weights in ((100, 0), (50, 50)):
+            world.weigh(*weights)
+            world.reload()
+            assert not world.rolled_back()
+        assert "canary" in world.ask(20)
+        world.origins["app"].go_on.set()
+        assert held.response().body == b"app"
+        held.sock.close()
