@@ -59,6 +59,7 @@ struct Level {
   uint64_t timeout_ms = 0;
   std::optional<uint64_t> max_body_bytes;
   std::shared_ptr<const proxy::ErrorPages> error_pages;
+  std::shared_ptr<const proxy::Mirror> mirror;
   bool websocket = true;
   bool access_log = true;
   bool merge_slashes = false;  // defaults and sites only
@@ -114,7 +115,9 @@ void read_slashes(options::MapReader& map, Level& level);
 
 // build_routes.cc
 // The upstream that a scalar names; null after reporting, or where that upstream is broken.
-std::shared_ptr<const upstream::Cluster> find_upstream(Build& build, const options::Node& node);
+// `for_clients`: somebody waits for its answers.
+std::shared_ptr<const upstream::Cluster> find_upstream(Build& build, const options::Node& node,
+                                                       bool for_clients = true);
 Level standard_level();
 void build_level(Build& build, options::MapReader& map, Level& level);
 // In running order; without the filters that have nothing to do.
@@ -126,6 +129,9 @@ void build_routes(Build& build, const options::Node& section, const Level& outer
 // build_error_pages.cc: what the nearest level says wins whole; `off` is null.
 void build_error_pages(Build& build, const options::Node& section,
                        std::shared_ptr<const proxy::ErrorPages>& out);
+// build_mirror.cc: a level's key, and what a route, whose action is read, makes of it.
+void build_mirror(Build& build, options::MapReader& map, Level& level);
+void use_mirror(Build& build, const options::Node& node, const Level& level, proxy::Route& route);
 // build_sites.cc
 void build_sites(Build& build, const options::Node& section, const Level& defaults);
 

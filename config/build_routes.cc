@@ -124,6 +124,7 @@ bool build_route(Build& build, const Node& node, const Level& outer, const proxy
   route.max_body_bytes = level.max_body_bytes;
   route.error_pages = std::move(level.error_pages);
   route.websocket = level.websocket;
+  use_mirror(build, node, level, route);
   route.access_log = level.access_log;
   route.filters = make_filters(level);
   return placed;
@@ -140,11 +141,16 @@ void warn_unreachable(Problems& problems, const Node& route, const Node& earlier
 
 }  // namespace
 
-std::shared_ptr<const upstream::Cluster> find_upstream(Build& build, const Node& node) {
+std::shared_ptr<const upstream::Cluster> find_upstream(Build& build, const Node& node,
+                                                       bool for_clients) {
   std::string name;
   if (!read_string(node, build.problems, name)) return nullptr;
   const auto found = build.upstreams.find(name);
-  if (found != build.upstreams.end()) return found->second;
+  if (found != build.upstreams.end()) {
+    upstream::Cluster* const cluster = found->second.get();
+    if (cluster != nullptr) (for_clients ? cluster->for_clients : cluster->for_mirrors) = true;
+    return found->second;
+  }
   std::vector<std::string_view> names;
   for (const auto& [known, cluster] : build.upstreams) names.push_back(known);
   build.problems.unknown(node, "upstream", std::move(names));
@@ -165,6 +171,7 @@ void build_level(Build& build, MapReader& map, Level& level) {
   if (const Node* pages = map.find("error_pages")) {
     build_error_pages(build, *pages, level.error_pages);
   }
+  build_mirror(build, map, level);
   map.boolean("websocket", level.websocket);
   map.boolean("access_log", level.access_log);
   const auto kinds = filters::registry();
@@ -195,8 +202,8 @@ proxy::FilterChain make_filters(const Level& level) {
 }
 
 void later_level_keys(MapReader& map) {
-  map.later({"security_headers", "compression", "rate_limit", "cors", "auth", "cache", "mirror",
-             "maintenance"});
+  map.later(
+      {"security_headers", "compression", "rate_limit", "cors", "auth", "cache", "maintenance"});
 }
 
 void build_routes(Build& build, const Node& section, const Level& outer, proxy::Site& site) {

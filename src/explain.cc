@@ -201,6 +201,7 @@ class Explainer {
   bool show_action(const Route& route, std::string_view path);
   void show_split(const Route& route, std::string_view path);
   void show_upstream(const upstream::Cluster& cluster);
+  void show_mirror(const Route& route);
   std::string place_of(const proxy::Site& site) const {
     return fmt::format("sites[{}]", &site - snapshot_.sites.data());
   }
@@ -354,6 +355,7 @@ bool Explainer::show_action(const Route& route, std::string_view path) {
       } else {
         show_upstream(*route.cluster);
       }
+      if (route.mirror != nullptr) show_mirror(route);
       return true;
     case proxy::Action::kRespond:
       line("action", fmt::format("respond {}", route.status));
@@ -446,6 +448,23 @@ void Explainer::show_upstream(const upstream::Cluster& cluster) {
   line("", fmt::format("{}{}; {} may wait, for {} ms", limit,
                        breaker.adaptive ? ", or fewer (adaptive)" : "", breaker.max_pending,
                        breaker.pending_timeout_ms));
+}
+
+void Explainer::show_mirror(const Route& route) {
+  const proxy::Mirror& mirror = *route.mirror;
+  if (!head_.upgrade.empty()) {
+    line("mirror", "none: upgrades are not mirrored");
+    return;
+  }
+  if (head_.headers.find(proxy::kMirrorMark) != nullptr) {
+    line("mirror", fmt::format("none: the request has {}", proxy::kMirrorMark));
+    return;
+  }
+  const std::string share =
+      mirror.sample < 1 ? fmt::format("{:g} % of such requests", mirror.sample * 100) : "all";
+  line("mirror",
+       fmt::format("{}, {}; bodies up to {} bytes, answers within {} ms", mirror.cluster->name,
+                   share, mirror.max_body_bytes, mirror.timeout_ms));
 }
 
 }  // namespace

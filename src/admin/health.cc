@@ -115,7 +115,9 @@ JsonAnswer health_json(proxy::StatusSource& source) {
     const uint64_t now_ms = net::monotonic_ms();
     for (const auto& cluster : snapshot->clusters) {
       const ClusterHealth health = cluster_health(*cluster, now_ms);
-      worst = std::max(worst, health.health);
+      // A process is not restarted for a mirror.
+      worst = std::max(worst, cluster->mirrors_only() ? std::min(health.health, Health::kDegraded)
+                                                      : health.health);
       upstreams[cluster->name] = to_json(health);
     }
   }

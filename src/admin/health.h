@@ -36,7 +36,7 @@ struct JsonAnswer {
   std::string body;
 };
 // The worst of: unhealthy (503) when an upstream has no server, degraded (200) when one has lost
-// some.
+// some, or one of mirrors all.
 JsonAnswer health_json(proxy::StatusSource& source);
 JsonAnswer live_json(proxy::StatusSource& source);   // 200, whatever the servers do
 JsonAnswer ready_json(proxy::StatusSource& source);  // 503 before the first config and in a drain

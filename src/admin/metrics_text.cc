@@ -204,6 +204,25 @@ void add_clusters(Families& families, const proxy::Snapshot& snapshot, const Wor
   }
 }
 
+void add_mirrors(Families& families, const proxy::Snapshot& snapshot, const Workers& workers) {
+  const std::vector<std::string> routes = proxy::labels().names();
+  std::map<uint32_t, std::string> upstreams;
+  for (const auto& cluster : snapshot.clusters) upstreams.emplace(cluster->index, cluster->name);
+  MetricFamily& family =
+      add_family(families, "weir_mirror_requests_total",
+                 "Requests to be mirrored, by what became of them.", MetricType::Counter);
+  for (const auto& [packed, value] : total(workers, &Metrics::mirror_requests)) {
+    const Metrics::MirrorKey key = Metrics::unpack_mirror(packed);
+    const auto upstream = upstreams.find(key.cluster_index);
+    if (key.route_label >= routes.size() || upstream == upstreams.end()) continue;
+    add_value(family,
+              {{"route", routes[key.route_label]},
+               {"upstream", upstream->second},
+               {"result", proxy::mirror_result_word(key.result)}},
+              value);
+  }
+}
+
 void add_panics(Families& families, const proxy::Snapshot& snapshot) {
   MetricFamily& family = add_family(
       families, "weir_upstream_panic",
@@ -321,6 +340,7 @@ std::string metrics_text(StatusSource& source) {
   add_upstream_traffic(families, source, workers);
   if (const auto snapshot = source.snapshot()) {
     add_clusters(families, *snapshot, workers);
+    add_mirrors(families, *snapshot, workers);
     add_panics(families, *snapshot);
     add_splits(families, *snapshot, workers);
     add_rollbacks(families, *snapshot);

@@ -27,6 +27,12 @@ void Buffer::append(std::string_view bytes) {
   }
 }
 
+void Buffer::append(const Buffer& other) {
+  for (const Block* block = other.head_; block != nullptr; block = block->next) {
+    append({block->data + block->begin, block->end - block->begin});
+  }
+}
+
 size_t Buffer::spans(std::string_view* out, size_t max) const {
   size_t count = 0;
   for (Block* block = head_; block != nullptr && count < max; block = block->next) {

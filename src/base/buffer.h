@@ -26,6 +26,7 @@ class Buffer {
   bool empty() const { return size_ == 0; }
 
   void append(std::string_view bytes);
+  void append(const Buffer& other);  // a copy of all of it
   // A contiguous place for at least `bytes` (<= Block::capacity()); say with commit() how much of
   // it was written. Valid until the next call on this buffer.
   char* reserve(size_t bytes) {

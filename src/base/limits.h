@@ -111,6 +111,16 @@ inline constexpr uint32_t kAttemptsUnread = 4;
 // What may be configured: more would only keep the client waiting.
 inline constexpr uint32_t kAttemptsMax = 10;
 
+// Requests of one worker that are copied to a mirror, from their heads to the end of the mirror's
+// answers, and what they hold of bodies together. Reached: requests are not mirrored.
+inline constexpr size_t kShadowsMax = 256;
+inline constexpr size_t kShadowBytesMax = 16 << 20;
+// Of a mirror's answer, what is read to keep the connection. Reached: it is closed.
+inline constexpr uint64_t kShadowAnswerBytes = 1 << 20;
+// Copies that go out in one go: real requests come between them. Reached: the next ones go out in
+// the loop's next iteration.
+inline constexpr uint32_t kShadowsInARow = 16;
+
 // How long response filters may hold up the 504 of a request whose time is over. Reached: it is
 // cut.
 inline constexpr uint64_t kLateAnswerMs = 1000;

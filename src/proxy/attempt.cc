@@ -19,11 +19,14 @@ upstream::Pick Exchange::choose_server() {
   const upstream::Cluster& cluster = *cluster_;
   upstream::Wish wish;
   if (tried_ != nullptr) wish.tried = tried_->all();
-  if (cluster.balance == upstream::Balance::kHash) {
-    wish.hash = upstream::hash_of_request(cluster.hash_key, request_, identity_.client, path_);
-  }
+  wish.hash = request_hash(cluster);
   if (cluster.sticky != nullptr) wish.bound = bound_server();
   return worker_.balancer().pick(cluster, worker_.net().now_ms(), wish);
+}
+
+std::optional<uint64_t> Exchange::request_hash(const upstream::Cluster& cluster) const {
+  if (cluster.balance != upstream::Balance::kHash) return std::nullopt;
+  return upstream::hash_of_request(cluster.hash_key, request_, identity_.client, path_);
 }
 
 Step Exchange::begin_attempt(const upstream::Pick& pick) {

@@ -120,6 +120,7 @@ const char* Exchange::protocol_label() const {
 
 Step Exchange::route_request() {
   if (!pinned_->snapshot->reserved_fields.empty()) tell_client_identity();
+  if (pinned_->snapshot->mirrors) read_mirror_mark();
   // RFC 9110 7.6.2: a hop count of zero ends here; else it goes on lowered (write_upstream_head).
   const http::Header* hops = request_.headers.find(http::HeaderId::kMaxForwards);
   const bool last_hop = hops != nullptr && hops->value == "0";
@@ -272,6 +273,7 @@ Step Exchange::commit_head() {
   if (pinned_->snapshot->listeners[listener_].no_hsts && scheme() != "https") {
     response_->headers.remove("Strict-Transport-Security");
   }
+  if (shadow_.generation != 0) tell_shadow_status();
   client_.send_head(*response_, framing_, {});
   return Step::kRelay;
 }
@@ -293,6 +295,7 @@ void Exchange::end(bool cut) {
   step_ = Step::kOver;
   ++epoch_;
   deadline_.cancel();
+  if (shadow_.generation != 0) leave_shadow();
   write_summary();
   if (id_.generation != 0) worker_.exchanges().erase(id_);
   worker_.metrics().requests_in_flight.sub();

@@ -159,18 +159,28 @@ class Exchange final : public net::Mortal,
   // Tries (attempt.cc); what a server is told (upstream_head.cc).
   Step pick_endpoint();
   upstream::Pick choose_server();
+  std::optional<uint64_t> request_hash(const upstream::Cluster& cluster) const;
   Step begin_attempt(const upstream::Pick& pick);
   Step refuse_without_server(bool full);
   Step lease_connection();
   Step send_head();
   void write_upstream_head();
   void write_preface(Buffer& out) override;
+  size_t format_preface(const upstream::Transport& transport, char* out);
   std::string_view forwarded_element(std::string_view peer, std::string_view proto);
   void count_upstream_answer();
   bool may_retry(const Error& error) const;
   void settle_attempt(bool keep_connection);
   void note_attempt_failure(const Error& error);
   bool server_is_late() const;
+
+  // Its copy for the route's mirror (shadows.cc).
+  void read_mirror_mark();
+  void begin_shadow(const upstream::OutgoingHead& sent);
+  void take_shadow_body(std::string_view piece);
+  void end_shadow_body();
+  void tell_shadow_status();
+  void leave_shadow();
 
   // Places and the queue for them (pending.cc).
   Step pick_in_turn();
@@ -296,9 +306,12 @@ class Exchange final : public net::Mortal,
   bool upgraded_ = false;
   bool grpc_ = false;           // a call of gRPC: its errors are told in its own way
   bool attempt_edits_ = false;  // some filter uses on_attempt
+  bool may_mirror_ = true;      // no head has gone out yet, and it is no shadow itself
   bool client_tunnel_eof_ = false;
   bool server_tunnel_eof_ = false;
   http::ResponseFraming framing_;
+
+  Id shadow_;  // in ProxyWorker::shadows(); generation 0: there is none
 
   net::Timer deadline_;  // total time of a request; idle time of a tunnel
   // As configured; 0: none, or the client wants to wait less.

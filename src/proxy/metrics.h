@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "http/message.h"
+#include "proxy/mirror.h"
 
 namespace weir::proxy {
 
@@ -122,8 +123,8 @@ struct Metrics {
   CounterTable requests;                 // key: request_key()
   CounterTable upstream_requests;        // key: upstream_key()
   CounterTable upstream_connections_idle;  // by endpoint index + 1
-
-  CounterTable split_requests;  // key: split_key()
+  CounterTable split_requests;             // key: split_key()
+  CounterTable mirror_requests;            // key: mirror_key()
 
   // `id`: a route label (requests) or an endpoint's index (upstream_requests, any method).
   struct Key {
@@ -139,6 +140,19 @@ struct Metrics {
   }
   static uint64_t split_key(uint32_t route_label, uint32_t cluster_index) {
     return (uint64_t{route_label} + 1) << 32 | cluster_index;
+  }
+  struct MirrorKey {
+    uint32_t route_label;
+    uint32_t cluster_index;
+    MirrorResult result;
+  };
+  static uint64_t mirror_key(uint32_t route_label, uint32_t cluster_index, MirrorResult result) {
+    return (uint64_t{route_label} + 1) << 28 | (uint64_t{cluster_index} & 0xff'ffff) << 4 |
+           static_cast<uint64_t>(result);
+  }
+  static MirrorKey unpack_mirror(uint64_t key) {
+    return {static_cast<uint32_t>((key >> 28) - 1), static_cast<uint32_t>(key >> 4 & 0xff'ffff),
+            static_cast<MirrorResult>(key & 15)};
   }
   static Key unpack(uint64_t key) {
     return {static_cast<uint32_t>((key >> 16) - 1), static_cast<http::Method>(key >> 12 & 15),

@@ -36,6 +36,7 @@ ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
       log_(options.log_writer, metrics_),
       pools_(net_, *this),
       waiting_room_(net_),
+      shadows_(*this),
       exchanges_(limits::kExchangesMax),
       give_back_(std::move(options.give_back)),
       connections_(std::make_unique<ConnectionList>()),
@@ -46,6 +47,7 @@ ProxyWorker::~ProxyWorker() {
   WEIR_CHECK(connections_->live.empty() && exchanges_.size() == 0);
   {
     net::Turn turn(net_);
+    shadows_.cut_all();
     pools_.end_all();
   }
   log_.flush();
@@ -256,6 +258,7 @@ void ProxyWorker::stop_if_done() {
   stopped_ = true;
   grace_.cancel();
   log_.flush();
+  shadows_.cut_all();  // nobody waits for them
   pools_.end_all();
   net_.stop();
 }

@@ -15,6 +15,7 @@
 #include "net/worker.h"
 #include "proxy/access_log.h"
 #include "proxy/metrics.h"
+#include "proxy/shadow.h"
 #include "proxy/snapshot.h"
 #include "upstream/balancer.h"
 #include "upstream/pool.h"
@@ -83,6 +84,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   upstream::Pools& pools() { return pools_; }
   upstream::Balancer& balancer() { return balancer_; }
   upstream::WaitingRoom& waiting_room() { return waiting_room_; }
+  Shadows& shadows() { return shadows_; }
   Metrics& metrics() { return metrics_; }
   // What may wait for a slow peer, per connection and direction, before the sender is read no more.
   size_t hold_bytes() const { return hold_bytes_; }
@@ -133,6 +135,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   upstream::Pools pools_;
   upstream::Balancer balancer_;
   upstream::WaitingRoom waiting_room_;
+  Shadows shadows_;
   SlotMap<Exchange> exchanges_;
   std::function<void(std::shared_ptr<const Snapshot>)> give_back_;
   std::vector<std::unique_ptr<Epoch>> epochs_;  // the present one last

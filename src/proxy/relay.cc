@@ -20,6 +20,7 @@ void Exchange::on_request_body(std::string_view piece) {
   } else {
     held_request_.append(piece);
   }
+  if (shadow_.generation != 0) take_shadow_body(piece);
   const bool congested = head_sent_ && conn_ != nullptr && conn_->congested();
   if (congested || holds_enough(held_request_)) {
     body_waits_ = true;
@@ -42,6 +43,7 @@ void Exchange::on_request_end() {
   request_done_ = true;
   if (discard_body_ || over()) return;
   if (request_trailers_ != nullptr) drop_reserved_fields(*request_trailers_);
+  if (shadow_.generation != 0) end_shadow_body();
   if (head_sent_ && held_request_.empty()) finish_request_body();
 }
 

@@ -21,6 +21,7 @@
 #include "proxy/conditions.h"
 #include "proxy/error_pages.h"
 #include "proxy/filter.h"
+#include "proxy/mirror.h"
 #include "proxy/regex.h"
 #include "proxy/rewrite.h"
 #include "proxy/router.h"
@@ -61,6 +62,7 @@ struct Route {
   uint64_t timeout_ms = 0;                        // total of a request; 0 = none
   std::optional<uint64_t> max_body_bytes;         // instead of the listener's
   std::shared_ptr<const ErrorPages> error_pages;  // null: the standard bodies
+  std::shared_ptr<const Mirror> mirror;           // null: none
   FilterChain filters;
 };
 
@@ -186,6 +188,7 @@ struct Snapshot {
   std::vector<ListenerConfig> listeners;
   // Names of fields that only weir may set, whatever the listener: those of all client_fields.
   std::vector<std::string> reserved_fields;
+  bool mirrors = false;  // some route has a mirror
   std::vector<std::shared_ptr<const net::TlsCertificate>> certificates;
   std::vector<HostIndex> hosts;  // per listener
   std::vector<Site> sites;

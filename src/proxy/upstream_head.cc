@@ -8,15 +8,19 @@ namespace weir::proxy {
 // The client is who everything else takes for it; where that is not who connected, nobody knows its
 // port.
 void Exchange::write_preface(Buffer& out) {
-  const http::ProxyVersion version = cluster_->transport->proxy_protocol;
-  if (version == http::ProxyVersion::kNone) return;
+  char header[http::kProxyHeaderOutBytes];
+  out.append({header, format_preface(*cluster_->transport, header)});
+}
+
+// Into kProxyHeaderOutBytes; 0: nothing is said.
+size_t Exchange::format_preface(const upstream::Transport& transport, char* out) {
+  if (transport.proxy_protocol == http::ProxyVersion::kNone) return 0;
   http::ConnectionEnds ends = client_.ends();
   if (ends.source != identity_.client) {
     ends.source = identity_.client;
     ends.source_port = 0;
   }
-  char header[http::kProxyHeaderOutBytes];
-  out.append({header, http::format_proxy_header(version, ends, header)});
+  return http::format_proxy_header(transport.proxy_protocol, ends, out);
 }
 
 void Exchange::write_upstream_head() {
@@ -66,7 +70,9 @@ void Exchange::write_upstream_head() {
       skip |= http::bit(http::HeaderId::kMaxForwards);
     }
   }
-  conn_->send_head({*head, skip, extras, count});
+  const upstream::OutgoingHead sent = {*head, skip, extras, count};
+  conn_->send_head(sent);
+  if (route_->mirror != nullptr && may_mirror_) begin_shadow(sent);
 }
 
 // RFC 7239: what trusted proxies wrote, and our own element behind it.

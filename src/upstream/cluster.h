@@ -165,6 +165,10 @@ struct Cluster {
   std::optional<OutlierConfig> outlier;
   std::shared_ptr<const Sticky> sticky;  // null: nobody is bound to a server
   double panic = 0;                      // share of primaries below which all are used; 0 = never
+  // Who uses it; what only mirrors use no client misses.
+  bool for_clients = false;
+  bool for_mirrors = false;
+  bool mirrors_only() const { return for_mirrors && !for_clients; }
 };
 
 // Fills the tables of a cluster that balances by hash. Before it is published.

@@ -85,7 +85,7 @@ TEST_CASE("a buffer is what was appended minus what was consumed, whatever the p
     for (int step = 0; step < 3000; ++step) {
       const size_t bytes = random() % (random() % 8 == 0 ? 40'000 : 300);
       const std::string piece(bytes, static_cast<char>('a' + step % 26));
-      switch (random() % 5) {
+      switch (random() % 6) {
         case 0:
           buffer.append(piece);
           model += piece;
@@ -102,6 +102,13 @@ TEST_CASE("a buffer is what was appended minus what was consumed, whatever the p
           model += piece.substr(0, 100);
           break;
         case 3:
+          other.append(piece);
+          buffer.append(other);
+          CHECK(other.size() == bytes);
+          other.clear();
+          model += piece;
+          break;
+        case 4:
           buffer.swap(other);
           buffer.swap(other);
           break;

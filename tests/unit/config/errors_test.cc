@@ -108,9 +108,10 @@ TEST_CASE("config errors: keys of the language that this build does not have") {
   check({
       {test::with_top("redis: {url: x}"),
        {"7:1: redis: \"redis\" is known but not in this build yet"}},
-      {test::with_route("{path: /, upstream: app, cache: {ttl: 1s}, mirror: {upstream: app}}"),
+      {test::with_route("{path: /, upstream: app, cache: {ttl: 1s}, maintenance: {}}"),
        {"6:34: sites[0].routes[0].cache: \"cache\" is known but not in this build yet",
-        "6:52: sites[0].routes[0].mirror: \"mirror\" is known but not in this build yet"}},
+        "6:52: sites[0].routes[0].maintenance: \"maintenance\" is known but not in this build "
+        "yet"}},
       // Not a second error for the missing action.
       {test::with_route("{path: /, files: {root: /srv}}"),
        {"6:19: sites[0].routes[0].files: \"files\" is known but not in this build yet"}},

@@ -159,5 +159,20 @@ TEST_CASE("rare counters are safe to add to from any thread", "[threads]") {
   CHECK(counters.values().at({"events", {{"reason", "b"}}}) == 2000);
 }
 
+TEST_CASE("a mirror's key holds all of its parts and is never zero") {
+  for (const uint32_t label : {0u, 1u, UINT32_MAX}) {
+    for (const uint32_t cluster : {0u, 0xff'ffffu}) {
+      for (const MirrorResult result : kMirrorResults) {
+        const uint64_t key = Metrics::mirror_key(label, cluster, result);
+        CHECK(key != 0);
+        const Metrics::MirrorKey parts = Metrics::unpack_mirror(key);
+        CHECK(parts.route_label == label);
+        CHECK(parts.cluster_index == cluster);
+        CHECK(parts.result == result);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace weir::proxy
