@@ -87,6 +87,9 @@ void build_transport(Build& build, options::MapReader& upstream, upstream::Clust
 // build_health.cc: upstreams.NAME.health_check, slow_start, outlier and panic. REQUIRES: servers
 // and transport are built.
 void build_health(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
+// build_retry.cc: upstreams.NAME.retry.
+void build_retry(options::MapReader& upstream, options::Problems& problems,
+                 upstream::Cluster& cluster);
 // build_members.cc: upstreams.NAME.servers_file. REQUIRES: servers and balance are built.
 void build_members(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
 // build_sticky.cc: upstreams.NAME.sticky. REQUIRES: all servers are built.
@@ -107,6 +110,9 @@ void build_split(Build& build, const options::Node& node, const proxy::Site& sit
                  proxy::Route& route);
 
 // build_match.cc
+// A list of methods, GET with HEAD; `if_empty`: what to write instead of an empty one.
+void read_methods(const options::Node& node, options::Problems& problems, std::string if_empty,
+                  http::MethodSet& out);
 // path, path_regex, methods, match. False when the route has no place among the others.
 bool build_match(Build& build, options::MapReader& map, const Level& level, proxy::Route& route);
 // Once the route's action is read.

@@ -84,10 +84,13 @@ bool read_path_regex(Build& build, const Node& node, proxy::Route& route) {
   return true;
 }
 
-void read_methods(const Node& node, Problems& problems, proxy::Conditions& out) {
+}  // namespace
+
+void read_methods(const Node& node, Problems& problems, std::string if_empty,
+                  http::MethodSet& out) {
   std::vector<const Node*> items;
   if (!read_list(node, problems, items)) return;
-  if (items.empty()) problems.error(node, "is empty", "leave it out to take every method");
+  if (items.empty()) problems.error(node, "is empty", std::move(if_empty));
   const std::string known = http::method_list(http::kPassedMethods);
   http::MethodSet listed = 0;
   for (const Node* item : items) {
@@ -103,11 +106,11 @@ void read_methods(const Node& node, Problems& problems, proxy::Conditions& out) 
     }
     listed |= method;
   }
-  out.methods = listed & http::kPassedMethods;
-  if ((out.methods & http::bit(http::Method::kGet)) != 0) {
-    out.methods |= http::bit(http::Method::kHead);
-  }
+  out = listed & http::kPassedMethods;
+  if ((out & http::bit(http::Method::kGet)) != 0) out |= http::bit(http::Method::kHead);
 }
+
+namespace {
 
 // One of match.header, match.query, match.cookie: a map of names to exact values.
 void read_named(const Node& node, proxy::Condition::Kind kind, Problems& problems,
@@ -181,7 +184,8 @@ bool build_match(Build& build, MapReader& map, const Level& level, proxy::Route&
     build.problems.key_error(map.node(), "path", "is required", "or path_regex");
   }
   if (const Node* methods = map.find("methods")) {
-    read_methods(*methods, build.problems, route.conditions);
+    read_methods(*methods, build.problems, "leave it out to take every method",
+                 route.conditions.methods);
   }
   if (const Node* match = map.find("match")) {
     read_conditions(*match, build.problems, route.conditions);

@@ -159,6 +159,23 @@ std::string check_text(const upstream::CheckConfig& check) {
   return "by grpc.health.v1";
 }
 
+// "on connect, reset, 503"
+std::string reasons_text(const upstream::RetryConfig& retry) {
+  constexpr std::pair<uint8_t, const char*> kWords[] = {
+      {upstream::RetryConfig::kConnect, "connect"},
+      {upstream::RetryConfig::kReset, "reset"},
+      {upstream::RetryConfig::kTimeout, "timeout"},
+  };
+  std::string out;
+  for (const auto& [reason, word] : kWords) {
+    if ((retry.reasons & reason) != 0) out += (out.empty() ? "on " : ", ") + std::string(word);
+  }
+  for (int status = retry.kStatusMin; status <= retry.kStatusMax; ++status) {
+    if (retry.lists(status)) out += (out.empty() ? "on " : ", ") + std::to_string(status);
+  }
+  return out;
+}
+
 const char* balance_name(upstream::Balance balance) {
   switch (balance) {
     case upstream::Balance::kLeastConn: return "least_conn";
@@ -202,6 +219,7 @@ class Explainer {
   void show_split(const Route& route, std::string_view path);
   void show_upstream(const upstream::Cluster& cluster);
   void show_mirror(const Route& route);
+  void show_retry(const upstream::RetryConfig& retry);
   std::string place_of(const proxy::Site& site) const {
     return fmt::format("sites[{}]", &site - snapshot_.sites.data());
   }
@@ -425,6 +443,13 @@ void Explainer::show_split(const Route& route, std::string_view path) {
   show_upstream(*split.to[choice->target].cluster);
 }
 
+void Explainer::show_retry(const upstream::RetryConfig& retry) {
+  if (!retry.budgeted) return;
+  const bool repeats = (retry.methods & http::bit(head_.method)) != 0 && head_.upgrade.empty();
+  line("", fmt::format("up to {} tries {}{}; budget {:g}%", retry.attempts, reasons_text(retry),
+                       repeats ? "" : ", once it is sent only one", retry.budget * 100));
+}
+
 void Explainer::show_upstream(const upstream::Cluster& cluster) {
   line("upstream", fmt::format("{}, balance {}", cluster.name, balance_name(cluster.balance)));
   if (cluster.check) {
@@ -440,6 +465,7 @@ void Explainer::show_upstream(const upstream::Cluster& cluster) {
                          server.backup ? ", backup" : "",
                          !server.state->has_address() ? ", does not resolve: down" : ""));
   }
+  show_retry(cluster.retry);
   const upstream::BreakerConfig& breaker = cluster.breaker;
   if (!breaker.on) return;
   const std::string limit = breaker.max_connections == 0

@@ -281,6 +281,7 @@ void add_rare(Families& families) {
       {"weir_upstream_members_changes_total", "Times that a servers_file has changed the servers."},
       {"weir_upstream_members_file_errors_total", "Times that a servers_file was no good."},
       {"weir_upstream_retries_total", "Requests that were tried again, by reason."},
+      {"weir_upstream_retries_denied_total", "Second tries that retry.budget did not grant."},
       {"weir_connections_refused_total", "Client connections closed at once, by reason."},
       {"weir_protocol_errors_total", "Messages that break their protocol, by reason."},
   };

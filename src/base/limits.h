@@ -121,6 +121,15 @@ inline constexpr uint64_t kShadowAnswerBytes = 1 << 20;
 // the loop's next iteration.
 inline constexpr uint32_t kShadowsInARow = 16;
 
+// Second tries that an upstream's retry.budget grants in 5 to 10 s however few requests there are:
+// one a second hurts no server. Reached: what the share of requests grants.
+inline constexpr uint64_t kRetriesFree = 10;
+
+// An answer that asks for another try is kept so long, in bytes and time. Over: a large one goes to
+// the client, a slow one is cut off and the request tried again.
+inline constexpr size_t kUnwantedAnswerBytes = 16 * 1024;
+inline constexpr uint64_t kUnwantedAnswerMs = 100;
+
 // How long response filters may hold up the 504 of a request whose time is over. Reached: it is
 // cut.
 inline constexpr uint64_t kLateAnswerMs = 1000;

@@ -103,7 +103,7 @@ size_t LineFormatter::bytes_max(const Summary& summary) {
                       summary.uri.size() + summary.route.size() + upstream_of(summary).size() +
                       server_of(summary).size() + summary.request_id.size() +
                       summary.trace_id.size() + summary.user_agent.size() + summary.referer.size() +
-                      tls_bytes(summary) + std::strlen(summary.error.detail);
+                      summary.tries.size() + tls_bytes(summary) + std::strlen(summary.error.detail);
   return kNamesBytesMax + kNumbersBytesMax + text * kEscapedMax;
 }
 
@@ -139,6 +139,9 @@ char* LineFormatter::json(const Summary& summary, char* out) {
   out = escape_json(upstream_of(summary), put(out, R"(","upstream":")"));
   out = escape_json(server_of(summary), put(out, R"(","server":")"));
   out = put_number(put(out, R"(","attempts":)"), summary.attempts);
+  if (!summary.tries.empty()) {
+    out = put(escape_json(summary.tries, put(out, R"(,"tries":")")), "\"");
+  }
   out = put_ms(put(out, R"(,"upstream_ms":)"), summary.upstream_us);
   out = escape_json(summary.request_id, put(out, R"(,"request_id":")"));
   out = escape_json(summary.trace_id, put(out, R"(","trace_id":")"));

@@ -3,6 +3,7 @@
 #include "net/worker.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
+#include "proxy/tries.h"
 #include "upstream/hash_key.h"
 #include "upstream/health.h"
 #include "upstream/outlier.h"
@@ -18,7 +19,7 @@ Step Exchange::pick_endpoint() {
 upstream::Pick Exchange::choose_server() {
   const upstream::Cluster& cluster = *cluster_;
   upstream::Wish wish;
-  if (tried_ != nullptr) wish.tried = tried_->all();
+  if (tries_ != nullptr) wish.tried = tries_->servers.all();
   wish.hash = request_hash(cluster);
   if (cluster.sticky != nullptr) wish.bound = bound_server();
   return worker_.balancer().pick(cluster, worker_.net().now_ms(), wish);
@@ -35,7 +36,9 @@ Step Exchange::begin_attempt(const upstream::Pick& pick) {
   last_server_ = in_flight_;
   judged_ = false;
   trial_ = pick.trial;
-  ++attempts_;
+  if (++attempts_ == 1 && cluster_->retry.budgeted) {
+    cluster_->state->retries.note_request(worker_.net().now_ms());
+  }
   attempt_started_us_ = worker_.net().now_us();
   return Step::kConnect;
 }
@@ -108,24 +111,14 @@ void Exchange::on_response_head() {
   }
   if (gate_ != nullptr) note_latency();
   judged_ = true;
-  if (bond_ != nullptr) tell_bond();
-  step_ = Step::kResponse;
+  if (may_be_unwanted()) return;
+  accept_answer();
   advance();
 }
 
 void Exchange::count_upstream_answer() {
   worker_.metrics().upstream_requests.add(
       Metrics::upstream_key(last_server_->index, response_->status));
-}
-
-bool Exchange::may_retry(const Error& error) const {
-  if (committed_ || local_ || replay_lost_) return false;
-  // Given back unread by a server that is well: no try that counts.
-  const bool unread = error.retry == Retry::kNothingSent && error.kind == ErrorKind::kReset;
-  if (attempts_ >= (unread ? limits::kAttemptsUnread : limits::kAttempts)) return false;
-  if (error.retry == Retry::kNothingSent) return true;
-  return error.retry == Retry::kIfIdempotent && http::is_idempotent(request_.method) &&
-         request_.upgrade.empty();
 }
 
 void Exchange::on_conn_failed(const Error& error) {
@@ -141,22 +134,13 @@ void Exchange::on_conn_failed(const Error& error) {
     end(true);
     return;
   }
-  if (!may_retry(error)) {
+  if (awaits_rest_of_answer()) {  // which was not wanted anyway
+    if (!retry_answer()) fail(error);
+  } else if (may_retry(error, stale)) {
+    try_again(kind_word(error.kind), false, stale);
+  } else {
     fail(error);
-    return;
   }
-  rare_counters().add("weir_upstream_retries_total",
-                      {{"upstream", last_server_->upstream}, {"reason", kind_word(error.kind)}});
-  if (tried_ == nullptr) tried_ = arena_.make<upstream::TriedServers>();
-  tried_->add(*server_);
-  settle_attempt(false);
-  ++epoch_;
-  head_sent_ = request_ended_ = false;
-  informational_ = 0;
-  replay_.take(held_request_);  // first what the failed server got, then what nobody got
-  held_request_.swap(replay_);
-  step_ = Step::kPick;
-  advance();
 }
 
 void Exchange::note_attempt_failure(const Error& error) {

@@ -290,7 +290,7 @@ Step Exchange::finish() {
 void Exchange::end(bool cut) {
   if (over()) return;
   if (in_flight_ != nullptr) settle_attempt(false);
-  if (waiter_ != nullptr) waiter_->leave();
+  stop_waiting();
   if (in_tunnel() && has_connection()) worker_.tunnel_ended(client_.listener_slot());
   step_ = Step::kOver;
   ++epoch_;
@@ -401,6 +401,7 @@ void Exchange::write_summary() {
   summary.log = access_log_;
   summary.server = last_server_;
   summary.attempts = attempts_;
+  summary.tries = told_tries();
   summary.upstream_us = upstream_us_;
   summary.request_id = request_id();
   for (const http::Header& header : request_.headers) {

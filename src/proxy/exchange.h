@@ -25,7 +25,6 @@
 #include "upstream/balancer.h"
 #include "upstream/queue.h"
 #include "upstream/server_side.h"
-#include "upstream/tried.h"
 
 namespace weir::upstream {
 struct Bond;
@@ -36,6 +35,7 @@ namespace weir::proxy {
 class ProxyWorker;
 struct Epoch;
 struct Side;
+struct Tries;
 
 // Where an exchange is. The same words in code, logs and documents.
 enum class Step : uint8_t {
@@ -169,7 +169,6 @@ class Exchange final : public net::Mortal,
   size_t format_preface(const upstream::Transport& transport, char* out);
   std::string_view forwarded_element(std::string_view peer, std::string_view proto);
   void count_upstream_answer();
-  bool may_retry(const Error& error) const;
   void settle_attempt(bool keep_connection);
   void note_attempt_failure(const Error& error);
   bool server_is_late() const;
@@ -181,6 +180,28 @@ class Exchange final : public net::Mortal,
   void end_shadow_body();
   void tell_shadow_status();
   void leave_shadow();
+
+  // Other tries (retry.cc).
+  Tries& tries();
+  bool may_repeat() const;
+  bool may_keep_for_replay(size_t bytes) const;
+  bool may_retry(const Error& error, bool stale);
+  bool has_time_for_retry() const;
+  bool take_of_budget();
+  void tell_try(const upstream::EndpointState& server, std::string_view outcome);
+  std::string_view told_with(const upstream::EndpointState& server, std::string_view outcome);
+  std::string_view told_tries();
+  void try_again(std::string_view reason, bool keep_connection, bool at_once);
+  uint64_t backoff_ms();
+  void on_retry_timer();
+  void stop_waiting();
+  bool may_be_unwanted();
+  bool awaits_rest_of_answer() const;
+  bool retry_answer();
+  void pass_answer_on();
+  void accept_answer();
+  bool has_spare_answer() const;
+  Step use_spare_answer();
 
   // Places and the queue for them (pending.cc).
   Step pick_in_turn();
@@ -275,7 +296,7 @@ class Exchange final : public net::Mortal,
   upstream::Gate* gate_ = nullptr;  // the same, where the upstream's load is limited
   upstream::Waiter* waiter_ = nullptr;  // made when there is first something to wait for
   upstream::Bond* bond_ = nullptr;  // of a sticky upstream, once a server was asked for
-  upstream::TriedServers* tried_ = nullptr;
+  Tries* tries_ = nullptr;  // of a request that one try was not enough for
   const upstream::EndpointState* last_server_ = nullptr;
   upstream::ServerSide* conn_ = nullptr;
   bool judged_ = false;  // the try has shown the server to be good or bad

@@ -100,7 +100,7 @@ void Exchange::begin_local(int status, std::string_view body) {
   ++epoch_;
   parked_ = false;
   if (in_flight_ != nullptr) settle_attempt(false);
-  if (waiter_ != nullptr) waiter_->leave();
+  stop_waiting();
   local_ = true;
   discard_body_ = true;
   held_response_.clear();
@@ -189,6 +189,10 @@ const ErrorPage* Exchange::error_page(int status) const {
 }
 
 Step Exchange::reply_error(int status, const Error& error) {
+  if (has_spare_answer() && error.source == Source::kUpstream) {
+    if (!error_) error_ = error;
+    return use_spare_answer();
+  }
   LocalReply local = {status, {}, {}, error.detail};
   local.headers.emplace_back("Cache-Control", "no-store");
   if (status == 503) local.headers.emplace_back("Retry-After", "1");

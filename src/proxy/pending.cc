@@ -4,6 +4,7 @@
 #include "net/worker.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
+#include "proxy/tries.h"
 #include "upstream/health.h"
 
 namespace weir::proxy {
@@ -37,7 +38,8 @@ Step Exchange::pick_in_turn() {
   if (!queued && !again && gate.anybody_waits()) return wait_for_place(false);
   if (queued &&
       waiter_->since_us() + upstream::StandingDelay::kIntervalUs <= worker_.net().now_us()) {
-    if (tried_ != nullptr) tried_->clear();  // by now it may be well again, and the others are busy
+    if (tries_ != nullptr)
+      tries_->servers.clear();  // by now it may be well again, and the others are busy
   }
   if (!gate.has_room()) return queued ? Step::kWait : wait_for_place(again);
   const upstream::Pick pick = choose_server();

@@ -1,6 +1,7 @@
 // The flow of bodies, both ways. Pieces go straight from one socket's read buffer to the other's;
 // what the other side does not take is copied once, and the reader pauses until it has drained.
 #include "base/check.h"
+#include "base/limits.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
 
@@ -72,8 +73,8 @@ void Exchange::send_piece(std::string_view piece) {
   conn_->send_body(piece);
   if (replay_lost_) return;
   // Kept for a second server, as long as it is small and the method may be repeated.
-  if ((!http::is_idempotent(request_.method) && !conn_->may_come_back()) ||
-      replay_.size() + piece.size() > worker_.hold_bytes()) {
+  if ((!may_repeat() && !conn_->may_come_back()) ||
+      !may_keep_for_replay(replay_.size() + piece.size())) {
     replay_lost_ = true;
     replay_.clear();
   } else {
@@ -105,6 +106,10 @@ void Exchange::on_response_body(std::string_view piece) {
     return;
   }
   held_response_.append(piece);  // response filters are not done yet
+  if (step_ == Step::kAwait && held_response_.size() > limits::kUnwantedAnswerBytes) {
+    pass_answer_on();
+    return;
+  }
   if (holds_enough(held_response_)) conn_->pause();
 }
 
@@ -125,6 +130,10 @@ http::HeaderList& Exchange::response_trailers() {
 
 void Exchange::on_response_end() {
   response_done_ = true;
+  if (step_ == Step::kAwait) {
+    if (retry_answer()) return;
+    accept_answer();
+  }
   if (!request_ended_) discard_body_ = true;  // the server has answered without waiting for it
   // The server may take another request now: its connection waits for no filter and no slow client.
   settle_attempt(true);

@@ -34,6 +34,7 @@ struct Summary {
   std::string_view route;                           // its name; "unmatched"
   const upstream::EndpointState* server = nullptr;  // the last one tried
   uint32_t attempts = 0;
+  std::string_view tries;    // each with its outcome and time; empty when there was one at most
   uint64_t upstream_us = 0;  // of the last attempt: from choosing it to its last byte; 0 = none
   std::string_view request_id;
   std::string_view trace_id;  // of a valid W3C traceparent

@@ -17,6 +17,7 @@
 #include "upstream/hash_key.h"
 #include "upstream/hash_table.h"
 #include "upstream/health_config.h"
+#include "upstream/retry.h"
 #include "upstream/transport.h"
 #include "upstream/turn_table.h"
 
@@ -110,7 +111,8 @@ struct alignas(64) ClusterState {
   const std::string name;
   const uint32_t index;  // dense by name, process-wide: workers index their own state by it
 
-  Gate gate;  // where Cluster::breaker is on: requests under way, and those that wait
+  RetryBudget retries;  // where Cluster::retry is budgeted
+  Gate gate;            // where Cluster::breaker is on: requests under way, and those that wait
 };
 
 struct Server {
@@ -159,6 +161,7 @@ struct Cluster {
   uint64_t resolve_ms = 0;    // how often names are looked up again; 0 = when their TTL is over
   UpstreamTimeouts timeouts;
   BreakerConfig breaker;
+  RetryConfig retry;
   KeepaliveConfig keepalive;  // .requests is 1 where transport has a proxy_protocol
   std::shared_ptr<const Transport> transport = std::make_shared<const Transport>();
   std::optional<CheckConfig> check;

@@ -89,6 +89,14 @@ TEST_CASE("a JSON line of a request that was hardly one has all fields too") {
   CHECK(line["error"] == "client: malformed: bare_lf");
 }
 
+TEST_CASE("where more than one try was made, the line tells them") {
+  Summary summary = usual_summary();
+  summary.tries = "unix:/a\"b connect 0.3ms, c:2 200 4.0ms";
+  const std::string text = line_of(summary, LogFormat::kJson);
+  CHECK(text.find(R"("attempts":2,"tries":"unix:/a)") != std::string::npos);
+  CHECK(Json::parse(text)["tries"] == std::string(summary.tries));
+}
+
 TEST_CASE("the error says who and why") {
   Summary summary = usual_summary();
   const auto error_of = [&summary](Error error) {

@@ -1,0 +1,211 @@
+// Another try at another server: which failures and answers ask for one, whether the request may be
+// repeated, and what becomes of an answer that was not good enough.
+#include <algorithm>
+
+#include "base/limits.h"
+#include "base/strings.h"
+#include "net/worker.h"
+#include "proxy/exchange.h"
+#include "proxy/proxy_worker.h"
+#include "proxy/tries.h"
+
+namespace weir::proxy {
+
+Tries& Exchange::tries() {
+  if (tries_ == nullptr) {
+    tries_ = arena_.make<Tries>(worker_.net().timers(), this,
+                                &net::Timer::call<Exchange, &Exchange::on_retry_timer>,
+                                worker_.net().blocks());
+  }
+  return *tries_;
+}
+
+// ---- may it be? ----
+
+// Though a server has had it.
+bool Exchange::may_repeat() const {
+  return (cluster_->retry.methods & http::bit(request_.method)) != 0 && request_.upgrade.empty();
+}
+
+// Of what a server gets of the body, so much is kept for the next one. What is above the usual only
+// as long as there is memory for it.
+bool Exchange::may_keep_for_replay(size_t bytes) const {
+  const uint64_t configured = cluster_->retry.body_bytes;
+  const uint64_t usual = worker_.hold_bytes();
+  if (bytes > (configured == UINT64_MAX ? usual : configured)) return false;
+  return bytes <= usual || !BlockBudget::exhausted();
+}
+
+// `unread`: given back by a server that is well. `stale`: sent on a connection that the server may
+// have closed before. Neither is a try that failed: they are made good whatever is configured.
+bool Exchange::may_retry(const Error& error, bool stale) {
+  if (committed_ || local_ || replay_lost_) return false;
+  const upstream::RetryConfig& retry = cluster_->retry;
+  const bool unread = error.retry == Retry::kNothingSent && error.kind == ErrorKind::kReset;
+  if (unread) return attempts_ < std::max(retry.attempts, limits::kAttemptsUnread);
+  if (error.retry == Retry::kNever) return false;
+  const bool sent = error.retry == Retry::kIfIdempotent;
+  if (sent && !may_repeat()) return false;
+  if (stale) return attempts_ < std::max(retry.attempts, limits::kAttempts);
+  if (attempts_ >= retry.attempts || !retry.covers(error) || !has_time_for_retry()) return false;
+  return !sent || take_of_budget();  // nothing sent: nobody has worked on it
+}
+
+bool Exchange::has_time_for_retry() const {
+  return !deadline_.armed() || deadline_.left_ms() > cluster_->retry.backoff_max_ms(attempts_);
+}
+
+bool Exchange::take_of_budget() {
+  const upstream::RetryConfig& retry = cluster_->retry;
+  if (!retry.budgeted) return true;
+  if (cluster_->state->retries.take(worker_.net().now_ms(), retry.budget)) return true;
+  rare_counters().add("weir_upstream_retries_denied_total", {{"upstream", cluster_->name}});
+  return false;
+}
+
+// ---- the next try ----
+
+// The present try has failed, and was none of the last: its server is `failed` by now.
+void Exchange::tell_try(const upstream::EndpointState& server, std::string_view outcome) {
+  tries().told = told_with(server, outcome);
+  ++tries_->told_count;
+}
+
+// What was told, and this; in the arena.
+std::string_view Exchange::told_with(const upstream::EndpointState& server,
+                                     std::string_view outcome) {
+  const uint64_t us = upstream_us_;
+  char ms[20];
+  const std::string_view whole(ms, format_u64(us / 1000, ms));
+  const char tenths[] = {'.', static_cast<char>('0' + us % 1000 / 100), 'm', 's'};
+  const std::string_view before = tries_ == nullptr ? std::string_view() : tries_->told;
+  return arena_.concat({before, before.empty() ? "" : ", ", server.server, " ", outcome, " ", whole,
+                        std::string_view(tenths, sizeof(tenths))});
+}
+
+// REQUIRES: may_retry(), or the like of it, said yes. `at_once`: it failed for no fault of a
+// server.
+void Exchange::try_again(std::string_view reason, bool keep_connection, bool at_once) {
+  rare_counters().add("weir_upstream_retries_total",
+                      {{"upstream", last_server_->upstream}, {"reason", std::string(reason)}});
+  tries().servers.add(*server_);
+  settle_attempt(keep_connection);
+  tell_try(*last_server_, reason);
+  ++epoch_;
+  head_sent_ = request_ended_ = false;
+  informational_ = 0;
+  replay_.take(held_request_);  // first what the failed server got, then what nobody got
+  held_request_.swap(replay_);
+  step_ = Step::kPick;
+  const uint64_t wait_ms = at_once ? 0 : backoff_ms();
+  if (wait_ms == 0) {
+    advance();
+  } else {
+    tries_->timer.arm_ms(wait_ms);
+  }
+}
+
+// By lot between half of the most and the most: clients that failed together shall not come back
+// together.
+uint64_t Exchange::backoff_ms() {
+  const uint64_t max_ms = cluster_->retry.backoff_max_ms(attempts_);
+  if (max_ms == 0) return 0;
+  uint32_t random = 0;
+  worker_.random_bytes(reinterpret_cast<uint8_t*>(&random), sizeof(random));
+  return max_ms - random % (max_ms / 2 + 1);
+}
+
+void Exchange::on_retry_timer() {
+  if (over()) return;
+  if (step_ == Step::kPick) {
+    advance();
+  } else if (step_ == Step::kAwait && !retry_answer()) {
+    pass_answer_on();
+  }
+}
+
+// Whatever the exchange waits for between two tries.
+void Exchange::stop_waiting() {
+  if (waiter_ != nullptr) waiter_->leave();
+  if (tries_ != nullptr) tries_->timer.cancel();
+}
+
+// ---- an answer whose status asks for another try ----
+
+// True: it stays in kAwait until it is whole, so that its connection can be kept and the answer,
+// too: for the client, if nobody has a better one. What is large is not worth that, and passed on.
+bool Exchange::may_be_unwanted() {
+  const upstream::RetryConfig& retry = cluster_->retry;
+  if (!retry.lists(response_->status) || attempts_ >= retry.attempts) return false;
+  if (local_ || replay_lost_ || !may_repeat() || !has_time_for_retry()) return false;
+  if (response_->framing == http::Framing::kLength &&
+      response_->content_length > limits::kUnwantedAnswerBytes) {
+    return false;
+  }
+  tries().timer.arm_ms(limits::kUnwantedAnswerMs);
+  return true;
+}
+
+bool Exchange::awaits_rest_of_answer() const {
+  return step_ == Step::kAwait && tries_ != nullptr && tries_->timer.armed();
+}
+
+// REQUIRES: awaits_rest_of_answer(). False: it is the client's after all.
+bool Exchange::retry_answer() {
+  tries_->timer.cancel();
+  if (replay_lost_ || !has_time_for_retry() || !take_of_budget()) return false;
+  if (response_done_) {
+    tries_->answer = response_;
+    tries_->answer_trailers = response_trailers_;
+    tries_->answer_body.clear();
+    tries_->answer_body.swap(held_response_);
+  }
+  held_response_.clear();
+  const bool whole = std::exchange(response_done_, false);
+  char status[20];
+  const std::string_view reason =
+      arena_.copy({status, format_u64(static_cast<uint64_t>(response_->status), status)});
+  response_trailers_ = nullptr;
+  try_again(reason, whole, false);
+  return true;
+}
+
+void Exchange::pass_answer_on() {
+  tries_->timer.cancel();
+  accept_answer();
+  advance();
+}
+
+void Exchange::accept_answer() {
+  if (bond_ != nullptr) tell_bond();
+  step_ = Step::kResponse;
+}
+
+bool Exchange::has_spare_answer() const { return tries_ != nullptr && tries_->answer != nullptr; }
+
+// No further try is possible: the last answer of a server, as it came.
+Step Exchange::use_spare_answer() {
+  ++epoch_;
+  if (in_flight_ != nullptr) settle_attempt(false);
+  stop_waiting();
+  response_ = std::exchange(tries_->answer, nullptr);
+  response_trailers_ = tries_->answer_trailers;
+  held_response_.clear();
+  held_response_.swap(tries_->answer_body);
+  tries_->answer_used = true;
+  response_done_ = discard_body_ = true;
+  return Step::kResponse;
+}
+
+// For the log, at the end; empty where one try was enough.
+std::string_view Exchange::told_tries() {
+  if (tries_ == nullptr || tries_->told_count == 0) return {};
+  if (tries_->told_count == attempts_) return tries_->told;
+  if (!committed_ && error_.source == Source::kClient) return told_with(*last_server_, "left");
+  if (local_ || tries_->answer_used) return told_with(*last_server_, kind_word(error_.kind));
+  char status[20];
+  return told_with(*last_server_,
+                   {status, format_u64(static_cast<uint64_t>(response_->status), status)});
+}
+
+}  // namespace weir::proxy
