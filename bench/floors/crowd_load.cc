@@ -2,11 +2,12 @@
 // waited for too long. Prints one line of JSON.
 //
 //   crowd_load --target ADDR --path / --headers FILE --rate R --seconds S --patience-ms P
-//              --warm-up W --connections-max N
+//              --warm-up W --connections-max N --each FILE
 //
 // Request i is due at start + i/R; latency counts from then. Connections are kept and made as
 // needed; who leaves closes his. The first W seconds are not counted. Answers must carry
-// Content-Length; any status counts by its first digit.
+// Content-Length; any status counts by its first digit. FILE gets a line for each counted request:
+// ms from the start to when it was due, us that it took, and its status, `left` or `failed`.
 
 #include <strings.h>
 #include <sys/prctl.h>
@@ -54,6 +55,7 @@ class Crowd {
     for (std::string line; std::getline(headers, line);) request_ += line + "\r\n";
     request_ += "\r\n";
     ::prctl(PR_SET_TIMERSLACK, 1UL);
+    if (!arguments.all("each").empty()) each_.open(arguments.one("each"));
   }
 
   void run() {
@@ -90,7 +92,10 @@ class Crowd {
       const std::uint64_t due = due_ns(issued_);
       Member* member = free_member();
       if (member == nullptr) {
-        if (counts(due)) ++failed_;
+        if (counts(due)) {
+          ++failed_;
+          note(due, now, "failed");
+        }
         continue;
       }
       member->due_ns = due;
@@ -141,13 +146,19 @@ class Crowd {
       if (!over && now < member.due_ns + patience_ns_) return;
       waiting_.pop_front();
       if (over) continue;
-      if (counts(member.due_ns)) ++left_;
+      if (counts(member.due_ns)) {
+        ++left_;
+        note(member.due_ns, now, "left");
+      }
       close(member);
     }
   }
 
   void fail(Member& member) {
-    if (member.busy && counts(member.due_ns)) ++failed_;
+    if (member.busy && counts(member.due_ns)) {
+      ++failed_;
+      note(member.due_ns, now_ns(), "failed");
+    }
     std::erase(idle_, &member);
     close(member);
   }
@@ -189,6 +200,12 @@ class Crowd {
     const auto took_us = static_cast<std::uint32_t>((now_ns() - member.due_ns) / 1000);
     const bool served = member.in.size() > 9 && member.in[9] == '2';
     (served ? served_us_ : refused_us_).push_back(took_us);
+    note(member.due_ns, now_ns(), std::string_view(member.in).substr(9, 3));
+  }
+
+  void note(std::uint64_t due, std::uint64_t now, std::string_view what) {
+    if (!each_.is_open()) return;
+    each_ << (due - start_ns_) / 1'000'000 << ' ' << (now - due) / 1000 << ' ' << what << '\n';
   }
 
   static std::uint32_t percentile(std::vector<std::uint32_t>& of, std::size_t percent) {
@@ -222,6 +239,7 @@ class Crowd {
   std::deque<Wait> waiting_;
   std::vector<std::uint32_t> served_us_;
   std::vector<std::uint32_t> refused_us_;
+  std::ofstream each_;
   std::uint64_t start_ns_ = 0;
   std::uint64_t issued_ = 0;
   std::uint64_t open_ = 0;

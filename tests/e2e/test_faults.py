@@ -1,0 +1,159 @@
+"""One of three servers breaks under load, as in bench/faults: how many requests fail, not when."""
+import ctypes
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+from support.load import Load
+from support.origin import Origin, by_request
+from support.weir import Weir
+
+SO_ATTACH_FILTER = 26
+
+# A server in a process of its own, for what is done to processes.
+SERVER = """
+import socketserver
+class Answer(socketserver.StreamRequestHandler):
+    def handle(self):
+        while line := self.rfile.readline():
+            if line == b"\\r\\n":
+                self.wfile.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+server = Server(("127.0.0.1", 0), Answer)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+def weir_for(servers):
+    """No trial comes while the test runs, and checks are not needed: what fails is seen at once."""
+    listed = [{"address": address, "max_fails": 1, "fail_timeout": "1h"} for address in servers]
+    app = {"servers": listed, "balance": "round_robin",
+           "timeouts": {"connect": "1s", "read": "1s"}}
+    return Weir(upstreams={"app": app},
+                listener={"connection": {"requests": 1000000}},
+                sites=[{"hosts": ["*"], "routes": [{"path": "/", "upstream": "app"}]}])
+
+
+def wait_down(weir, address, seconds=15):
+    deadline = time.monotonic() + seconds
+    while weir.metric("weir_upstream_server_up", server=address) != 0:
+        assert time.monotonic() < deadline, weir.metrics()
+        time.sleep(0.02)
+
+
+def failures_of(servers, broken, break_it):
+    """The failed requests of a load during which one of the servers breaks."""
+    with weir_for(servers) as weir:
+        with Load(lambda: weir.client().request) as load:
+            deadline = time.monotonic() + 15
+            while len(load.done) < 100:
+                assert time.monotonic() < deadline, load.failures
+                time.sleep(0.01)
+            break_it()
+            wait_down(weir, broken)
+            served = len(load.done)
+            while len(load.done) < served + 100:
+                assert time.monotonic() < deadline + 15, load.failures
+                time.sleep(0.01)
+        return load.failures
+
+
+class FaultyOrigin:
+    """Well until `answer` is set; then that is called instead."""
+
+    def __init__(self):
+        self.answer = None
+        self.origin = Origin(by_request(self._answer))
+
+    def _answer(self, conn, request):
+        if self.answer is None:
+            return conn.answer("ok")
+        return self.answer(conn, request)
+
+
+def reset(conn, _):
+    conn.reset()
+    return False
+
+
+def garbage(conn, _):
+    conn.send(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
+
+
+def no_status(conn, _):
+    conn.send(b"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+def failures_with(fault):
+    faulty = FaultyOrigin()
+    with Origin(by_request(lambda conn, _: conn.answer("ok"))) as one, faulty.origin as two, \
+            Origin(by_request(lambda conn, _: conn.answer("ok"))) as three:
+        servers = [one.address, two.address, three.address]
+        return failures_of(servers, two.address, lambda: setattr(faulty, "answer", fault))
+
+
+def only_those_under_way(failures, status):
+    """What weir does not retry fails those that were with the server, and nobody after them."""
+    return set(failures) <= {status} and len(failures) <= Load.THREADS
+
+
+def test_no_get_fails_for_a_server_that_resets():
+    assert failures_with(reset) == []
+
+
+@pytest.mark.parametrize("fault", [garbage, no_status])
+def test_nonsense_fails_those_that_were_with_the_server_at_most(fault):
+    failures = failures_with(fault)
+    assert failures and only_those_under_way(failures, 502), failures
+
+
+def of_its_own(order):
+    process = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE)
+    try:
+        address = f"127.0.0.1:{int(process.stdout.readline())}"
+        with Origin(by_request(lambda conn, _: conn.answer("ok"))) as one, \
+                Origin(by_request(lambda conn, _: conn.answer("ok"))) as three:
+            return failures_of([one.address, address, three.address], address,
+                               lambda: os.kill(process.pid, order))
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_no_get_fails_for_a_server_that_is_killed():
+    assert of_its_own(signal.SIGKILL) == []
+
+
+def test_a_stopped_server_fails_those_that_were_with_it_at_most():
+    assert only_those_under_way(of_its_own(signal.SIGSTOP), 504)
+
+
+def drop_what_comes(sock):
+    """As if the host were gone: no acknowledgement, no reset, no end."""
+    code = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF_RET: keep nothing
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
+                    struct.pack("HL", 1, ctypes.addressof(code)))
+
+
+def test_a_vanished_server_fails_those_that_were_with_it_at_most():
+    with Origin(by_request(lambda conn, _: conn.answer("ok"))) as one, \
+            Origin(by_request(lambda conn, _: conn.answer("ok"))) as two, \
+            Origin(by_request(lambda conn, _: conn.answer("ok"))) as three:
+
+        def vanish():
+            drop_what_comes(two.listener)
+            for conn in list(two.connections):
+                if conn.sock.fileno() >= 0:
+                    drop_what_comes(conn.sock)
+
+        servers = [one.address, two.address, three.address]
+        assert only_those_under_way(failures_of(servers, two.address, vanish), 504)
