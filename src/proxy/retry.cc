@@ -43,8 +43,11 @@ bool Exchange::may_retry(const Error& error, bool stale) {
   const upstream::RetryConfig& retry = cluster_->retry;
   const bool unread = error.retry == Retry::kNothingSent && error.kind == ErrorKind::kReset;
   if (unread) return attempts_ < std::max(retry.attempts, limits::kAttemptsUnread);
-  if (error.retry == Retry::kNever) return false;
-  const bool sent = error.retry == Retry::kIfIdempotent;
+  // Nothing of an answer has come in time: only the configuration knows whether that is too late.
+  const bool late =
+      error.kind == ErrorKind::kTimeout && step_ == Step::kAwait && informational_ == 0;
+  if (error.retry == Retry::kNever && !late) return false;
+  const bool sent = error.retry != Retry::kNothingSent;
   if (sent && !may_repeat()) return false;
   if (stale) return attempts_ < std::max(retry.attempts, limits::kAttempts);
   if (attempts_ >= retry.attempts || !retry.covers(error) || !has_time_for_retry()) return false;

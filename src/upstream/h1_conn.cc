@@ -239,13 +239,13 @@ void H1Conn::on_deadline() {
   } else if (stream_->congested()) {
     // libuv tells only when all is written: progress in between is as good.
     if (stream_->sent_bytes() == sent_mark_) {
-      fail(ErrorKind::kTimeout, retry_now(), "send timeout");
+      fail(ErrorKind::kTimeout, Retry::kNever, "send timeout");
       return;
     }
     sent_mark_ = stream_->sent_bytes();
     timer_.arm_ms(timeouts_.send_ms);
   } else {
-    fail(ErrorKind::kTimeout, retry_now(), "read timeout");
+    fail(ErrorKind::kTimeout, Retry::kNever, "read timeout");
   }
 }
 

@@ -61,8 +61,6 @@ class H1Conn final : public ServerConn, public ServerSide {
   void fail(const Error& error);
   void fail(ErrorKind kind, Retry retry, const char* detail);
   void fail_lost(const char* detail);
-  // In the middle of a request: what it came to.
-  Retry retry_now() const { return got_bytes_ ? Retry::kNever : Retry::kIfIdempotent; }
   bool nothing_sent() const { return stream_->sent_bytes() == sent_before_; }
 
   ConnUser* user_;

@@ -243,9 +243,9 @@ void H2Call::on_timeout() {
   if (!head_sent_) {
     fail(ErrorKind::kReset, Retry::kNothingSent, "no stream is left");
   } else if (!congested_) {
-    fail(ErrorKind::kTimeout, retry_now(), "read timeout");
+    fail(ErrorKind::kTimeout, Retry::kNever, "read timeout");
   } else if (framed_bytes() == sent_mark_) {
-    fail(ErrorKind::kTimeout, retry_now(), "send timeout");
+    fail(ErrorKind::kTimeout, Retry::kNever, "send timeout");
   } else {
     sent_mark_ = framed_bytes();
     timer_.arm_ms(timeouts_.send_ms);

@@ -27,7 +27,9 @@ bool RetryConfig::covers(const Error& error) const {
     case ErrorKind::kCertificate: return (reasons & kConnect) != 0;
     case ErrorKind::kReset: return (reasons & kReset) != 0;
     case ErrorKind::kTimeout:
-      return (reasons & (error.retry == Retry::kNothingSent ? kConnect : kTimeout)) != 0;
+      if (error.retry == Retry::kNothingSent) return (reasons & kConnect) != 0;
+      // A connection that does not answer its PINGs is broken; else the server is slow.
+      return (reasons & (error.retry == Retry::kIfIdempotent ? kReset : kTimeout)) != 0;
     default: return false;
   }
 }

@@ -28,7 +28,8 @@ TEST_CASE("retry: by itself weir tries again what was not sent or not answered, 
   CHECK(covers(ErrorKind::kTls, Retry::kNothingSent));
   CHECK(covers(ErrorKind::kTimeout, Retry::kNothingSent));  // of the dial
   CHECK(covers(ErrorKind::kReset, Retry::kIfIdempotent));
-  CHECK_FALSE(covers(ErrorKind::kTimeout, Retry::kIfIdempotent));
+  CHECK(covers(ErrorKind::kTimeout, Retry::kIfIdempotent));  // no answer to a PING
+  CHECK_FALSE(covers(ErrorKind::kTimeout, Retry::kNever));   // a slow answer
   CHECK_FALSE(covers(ErrorKind::kMalformed, Retry::kIfIdempotent));
   CHECK_FALSE(config.lists(503));
   for (const http::Method method : {http::Method::kPost, http::Method::kPatch}) {
@@ -40,7 +41,7 @@ TEST_CASE("retry: reasons and statuses are what is listed") {
   RetryConfig config;
   config.reasons = RetryConfig::kTimeout;
   config.statuses.set(503 - RetryConfig::kStatusMin);
-  CHECK(config.covers({Source::kUpstream, ErrorKind::kTimeout, Retry::kIfIdempotent, ""}));
+  CHECK(config.covers({Source::kUpstream, ErrorKind::kTimeout, Retry::kNever, ""}));
   CHECK_FALSE(config.covers({Source::kUpstream, ErrorKind::kTimeout, Retry::kNothingSent, ""}));
   CHECK_FALSE(config.covers({Source::kUpstream, ErrorKind::kReset, Retry::kIfIdempotent, ""}));
   for (int status = 100; status < 700; ++status) CHECK(config.lists(status) == (status == 503));
