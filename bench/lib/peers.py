@@ -199,22 +199,23 @@ def start_origins(rig):
 
 
 def start_backend(rig):
-    """nginx as an origin on the load's CPUs: (Running, {protocol: address})."""
+    """h2o as an origin on the load's CPUs: (Running, {protocol: address})."""
     folder = rig.folder / "backend"
-    folder.mkdir(exist_ok=True)
-    addresses = {name: f"127.0.0.1:{host.free_port()}" for name in ("h1", "h2c")}
-    path = render("backend.conf", folder, {
-        "H1": addresses["h1"], "H2C": addresses["h2c"], "BODY": "x" * 1024})
-    command = [host.find_program("nginx"), "-p", str(folder), "-c", str(path),
-               "-e", str(folder / "error.log")]
-    process = subprocess.Popen(host.pinned(rig.load_cpus, command))
-    running = Running("backend", process, addresses["h1"], folder)
+    (folder / "www").mkdir(parents=True, exist_ok=True)
+    (folder / "www/1k").write_bytes(b"x" * 1024)
+    port = host.free_port()
+    path = render("backend.conf", folder, {"PORT": port, "FOLDER": folder})
+    address = f"127.0.0.1:{port}"
+    command = [host.find_program("h2o"), "-c", str(path)]
+    with open(folder / "error.log", "ab") as log:
+        process = subprocess.Popen(host.pinned(rig.load_cpus, command), stdout=log, stderr=log)
+    running = Running("backend", process, address, folder)
     try:
         running.wait_until_answering()
     except BaseException:
         running.stop()
         raise
-    return running, addresses
+    return running, {"h1": address, "h2c": address}
 
 
 def unix_origin(rig, number):
