@@ -60,6 +60,7 @@ struct Scenario {
 constexpr Scenario kScenarios[] = {
     {"proxy", "/app/catalogue?page=2", true},
     {"proxy, plain", "/plain/catalogue?page=2", true},  // no filter, no log line
+    {"proxy, guarded", "/guarded/catalogue?page=2", true},  // what guards servers, all idle
     {"respond", "/hello", false},
     {"proxy, sites", "/app/catalogue?page=2", true, 10'000},
 };
@@ -86,6 +87,16 @@ upstreams:
     servers: [{address: "127.0.0.1:)" +
                      std::to_string(origin_port) + R"("}]
     keepalive: {requests: 4000000000}
+  guarded:
+    servers: [{address: "127.0.0.1:)" +
+                     std::to_string(origin_port) + R"("}]
+    keepalive: {requests: 4000000000}
+    health_check: {path: /health}
+    outlier: {}
+    panic: 50%
+    slow_start: 30s
+    circuit_breaker: {max_connections: 1000, max_pending: 200}
+    retry: {attempts: 3, on: [connect, reset, timeout, 502, 503, 504]}
 sites:
   - hosts: [shop.example.com]
     routes:)";
@@ -93,6 +104,9 @@ sites:
   text += R"(
       - path: /app
         upstream: app
+        headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}}
+      - path: /guarded
+        upstream: guarded
         headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}}
       - {path: /plain, upstream: app, request_id: off, access_log: false}
       - {path: /hello, respond: {status: 200, body: "hello $client_ip"}}
