@@ -72,6 +72,7 @@ nghttp2-client         h2load: load over HTTP/2
 openssl                the certificate of the TLS scenarios
 nginx-light            peer
 haproxy                peer
+h2o                    an origin that speaks HTTP/1.1 and HTTP/2 in the clear
 strace                 counts system calls per request
 LIST
 }

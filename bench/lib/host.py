@@ -14,6 +14,7 @@ PACKAGES = {
     "c++": "g++",
     "cmake": "cmake",
     "h2load": "nghttp2-client",
+    "h2o": "h2o",
     "haproxy": "haproxy",
     "nginx": "nginx-light",
     "ninja": "ninja-build",

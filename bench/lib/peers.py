@@ -30,7 +30,7 @@ class Setup:
     workers: int = 1
     keepalive: int = 64  # idle upstream connections kept
     unix_origins: bool = False
-    backend: str = ""  # "h1", "h2c": nginx as the one origin, which speaks both
+    backend: str = ""  # "h1", "h2c": h2o as the one origin, which speaks both
     tls: bool = False
     tls_sessions: bool = True  # tickets and caches; without them every handshake is a full one
 

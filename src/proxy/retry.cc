@@ -43,10 +43,12 @@ bool Exchange::may_retry(const Error& error, bool stale) {
   const upstream::RetryConfig& retry = cluster_->retry;
   const bool unread = error.retry == Retry::kNothingSent && error.kind == ErrorKind::kReset;
   if (unread) return attempts_ < std::max(retry.attempts, limits::kAttemptsUnread);
-  // Nothing of an answer has come in time: only the configuration knows whether that is too late.
-  const bool late =
-      error.kind == ErrorKind::kTimeout && step_ == Step::kAwait && informational_ == 0;
-  if (error.retry == Retry::kNever && !late) return false;
+  // No answer has come in time, or something that is none: only the configuration knows whether
+  // that is worth another try.
+  const bool no_answer =
+      (error.kind == ErrorKind::kTimeout || error.kind == ErrorKind::kMalformed) &&
+      step_ == Step::kAwait && informational_ == 0;
+  if (error.retry == Retry::kNever && !no_answer) return false;
   const bool sent = error.retry != Retry::kNothingSent;
   if (sent && !may_repeat()) return false;
   if (stale) return attempts_ < std::max(retry.attempts, limits::kAttempts);

@@ -112,7 +112,8 @@ void H1Conn::on_bytes(std::string_view bytes) {
       end();  // bytes that nobody asked for: the next answer could not be trusted
       return;
   }
-  if (request_sent_) timer_.arm_ms(timeouts_.read_ms);
+  // A head has that time as a whole: a server that drips it is no better than one that is silent.
+  if (request_sent_ && head_done_) timer_.arm_ms(timeouts_.read_ms);
   got_bytes_ = true;
   while (!bytes.empty() && !head_done_) {
     if (!take_head(bytes)) return;
@@ -143,6 +144,7 @@ bool H1Conn::take_head(std::string_view& bytes) {
     bytes = {};
     return true;
   }
+  if (request_sent_) timer_.arm_ms(timeouts_.read_ms);
   head_ = &user_->next_response_head();
   const std::string_view text =
       head_->headers.arena().copy(input.substr(scan.begin, scan.end - scan.begin));

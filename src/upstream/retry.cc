@@ -30,6 +30,8 @@ bool RetryConfig::covers(const Error& error) const {
       if (error.retry == Retry::kNothingSent) return (reasons & kConnect) != 0;
       // A connection that does not answer its PINGs is broken; else the server is slow.
       return (reasons & (error.retry == Retry::kIfIdempotent ? kReset : kTimeout)) != 0;
+    // What came is no answer: as bad as the status that the client would get for it.
+    case ErrorKind::kMalformed: return lists(502);
     default: return false;
   }
 }

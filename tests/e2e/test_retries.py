@@ -196,6 +196,44 @@ def test_a_server_that_stands_still_is_left_after_its_read_timeout():
         released.set()
 
 
+def test_a_server_that_drips_its_head_is_left_after_the_read_timeout():
+    released = threading.Event()
+
+    def drip(conn, _):
+        for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 400:
+            if released.wait(0.05):
+                break
+            try:
+                conn.sock.sendall(bytes([byte]))
+            except OSError:  # weir has left
+                break
+        return False
+
+    with Backend("a", answer=drip) as a, Backend("b") as b:
+        with edge([a, b], {"on": ["timeout"]}, timeouts={"read": "300ms"}) as weir:
+            assert [weir.get().body for _ in range(4)] == [b"b"] * 4
+            assert retries(weir, "timeout") == len(a.requests) >= 2
+        with edge([a], {"on": ["timeout"]}, timeouts={"read": "300ms"}) as weir:
+            assert weir.get().status == 504
+        released.set()
+
+
+def test_what_is_no_http_is_as_bad_as_a_502():
+    def garbage(conn, _):
+        conn.sock.sendall(b"\x16\x03\x01 is no answer\r\n\r\n")
+        return False
+
+    with Backend("a", answer=garbage) as a, Backend("b") as b:
+        with edge([a, b], {"on": ["502"]}) as weir:
+            assert [weir.get().body for _ in range(4)] == [b"b"] * 4
+            assert retries(weir, "malformed") == len(a.requests) >= 2
+            with weir.client() as client:
+                statuses = [client.request("POST", "/", body=b"x").status for _ in range(2)]
+            assert sorted(statuses) == [200, 502]
+        with edge([a, b], {"on": ["503"]}) as weir:
+            assert sorted(weir.get().status for _ in range(2)) == [200, 502]
+
+
 def test_a_stopped_process_is_left_after_its_read_timeout():
     program = ("import http.server, sys\n"
                "http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])),"

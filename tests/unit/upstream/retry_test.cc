@@ -45,6 +45,10 @@ TEST_CASE("retry: reasons and statuses are what is listed") {
   CHECK_FALSE(config.covers({Source::kUpstream, ErrorKind::kTimeout, Retry::kNothingSent, ""}));
   CHECK_FALSE(config.covers({Source::kUpstream, ErrorKind::kReset, Retry::kIfIdempotent, ""}));
   for (int status = 100; status < 700; ++status) CHECK(config.lists(status) == (status == 503));
+  const Error no_http = {Source::kUpstream, ErrorKind::kMalformed, Retry::kNever, ""};
+  CHECK_FALSE(config.covers(no_http));
+  config.statuses.set(502 - RetryConfig::kStatusMin);
+  CHECK(config.covers(no_http));
 }
 
 TEST_CASE("retry: the first comes at once, later ones wait twice as long each, to ten times") {
