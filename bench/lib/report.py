@@ -12,7 +12,8 @@ COLUMNS = {
                        ("p99_us", "p99 µs", 0), ("busy", "CPU busy", 2)),
     scenarios.MEMORY: (("bytes_per_connection", "B/conn", 0),),
     scenarios.SYSCALLS: (("calls_per_request", "syscalls/req", 2),),
-    scenarios.SLOW: (("quiet_p99_us", "quiet p99 µs", 0), ("p99_us", "p99 µs", 0),
+    scenarios.SLOW: (("quiet_p99_us", "quiet p99 µs", 0),
+                     ("elsewhere_p99_us", "p99 elsewhere µs", 0), ("p99_us", "p99 µs", 0),
                      ("p99_ratio", "ratio", 2)),
 }
 COLUMNS[scenarios.RATE] = COLUMNS[scenarios.CLOSED]

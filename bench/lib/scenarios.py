@@ -20,7 +20,7 @@ class Metric:
 CPU = Metric("cpu_us", "CPU µs/req", 2)
 P99 = Metric("p99_us", "p99 µs", 0)
 BYTES = Metric("bytes_per_connection", "B/conn", 0)
-P99_RATIO = Metric("p99_ratio", "p99 / quiet p99", 2)
+P99_RATIO = Metric("p99_ratio", "p99 / p99 elsewhere", 2)
 CALLS = Metric("calls_per_request", "syscalls/req", 2)
 
 
