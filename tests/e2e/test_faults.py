@@ -32,11 +32,16 @@ server.serve_forever()
 """
 
 
-def weir_for(servers):
+# What weir does by itself, and what an operator adds for no fault to be seen.
+BY_ITSELF = {}
+RETRIES = {"retry": {"attempts": 3, "on": ["connect", "reset", "timeout", "502"]}}
+
+
+def weir_for(servers, settings):
     """No trial comes while the test runs, and checks are not needed: what fails is seen at once."""
     listed = [{"address": address, "max_fails": 1, "fail_timeout": "1h"} for address in servers]
     app = {"servers": listed, "balance": "round_robin",
-           "timeouts": {"connect": "1s", "read": "1s"}}
+           "timeouts": {"connect": "1s", "read": "1s"}, **settings}
     return Weir(upstreams={"app": app},
                 listener={"connection": {"requests": 1000000}},
                 sites=[{"hosts": ["*"], "routes": [{"path": "/", "upstream": "app"}]}])
@@ -49,9 +54,9 @@ def wait_down(weir, address, seconds=15):
         time.sleep(0.02)
 
 
-def failures_of(servers, broken, break_it):
+def failures_of(servers, broken, break_it, settings):
     """The failed requests of a load during which one of the servers breaks."""
-    with weir_for(servers) as weir:
+    with weir_for(servers, settings) as weir:
         with Load(lambda: weir.client().request) as load:
             deadline = time.monotonic() + 15
             while len(load.done) < 100:
@@ -92,12 +97,19 @@ def no_status(conn, _):
     conn.send(b"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n")
 
 
-def failures_with(fault):
+def slow_loris(conn, _):
+    for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 400:
+        conn.send(bytes([byte]))
+        time.sleep(0.05)
+    return False
+
+
+def failures_with(fault, settings):
     faulty = FaultyOrigin()
     with Origin(by_request(lambda conn, _: conn.answer("ok"))) as one, faulty.origin as two, \
             Origin(by_request(lambda conn, _: conn.answer("ok"))) as three:
         servers = [one.address, two.address, three.address]
-        return failures_of(servers, two.address, lambda: setattr(faulty, "answer", fault))
+        return failures_of(servers, two.address, lambda: setattr(faulty, "answer", fault), settings)
 
 
 def only_those_under_way(failures, status):
@@ -105,36 +117,52 @@ def only_those_under_way(failures, status):
     return set(failures) <= {status} and len(failures) <= Load.THREADS
 
 
-def test_no_get_fails_for_a_server_that_resets():
-    assert failures_with(reset) == []
+@pytest.mark.parametrize("settings", [BY_ITSELF, RETRIES])
+def test_no_get_fails_for_a_server_that_resets(settings):
+    assert failures_with(reset, settings) == []
 
 
 @pytest.mark.parametrize("fault", [garbage, no_status])
 def test_nonsense_fails_those_that_were_with_the_server_at_most(fault):
-    failures = failures_with(fault)
+    failures = failures_with(fault, BY_ITSELF)
     assert failures and only_those_under_way(failures, 502), failures
 
 
-def of_its_own(order):
+def test_a_dripping_server_fails_those_that_were_with_it_at_most():
+    failures = failures_with(slow_loris, BY_ITSELF)
+    assert failures and only_those_under_way(failures, 504), failures
+
+
+@pytest.mark.parametrize("fault", [garbage, no_status, slow_loris])
+def test_no_get_fails_for_bad_answers_where_they_are_retried(fault):
+    assert failures_with(fault, RETRIES) == []
+
+
+def of_its_own(order, settings):
     process = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE)
     try:
         address = f"127.0.0.1:{int(process.stdout.readline())}"
         with Origin(by_request(lambda conn, _: conn.answer("ok"))) as one, \
                 Origin(by_request(lambda conn, _: conn.answer("ok"))) as three:
             return failures_of([one.address, address, three.address], address,
-                               lambda: os.kill(process.pid, order))
+                               lambda: os.kill(process.pid, order), settings)
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
 
 
-def test_no_get_fails_for_a_server_that_is_killed():
-    assert of_its_own(signal.SIGKILL) == []
+@pytest.mark.parametrize("settings", [BY_ITSELF, RETRIES])
+def test_no_get_fails_for_a_server_that_is_killed(settings):
+    assert of_its_own(signal.SIGKILL, settings) == []
 
 
 def test_a_stopped_server_fails_those_that_were_with_it_at_most():
-    assert only_those_under_way(of_its_own(signal.SIGSTOP), 504)
+    assert only_those_under_way(of_its_own(signal.SIGSTOP, BY_ITSELF), 504)
+
+
+def test_no_get_fails_for_a_stopped_server_where_silence_is_retried():
+    assert of_its_own(signal.SIGSTOP, RETRIES) == []
 
 
 def drop_what_comes(sock):
@@ -144,7 +172,7 @@ def drop_what_comes(sock):
                     struct.pack("HL", 1, ctypes.addressof(code)))
 
 
-def test_a_vanished_server_fails_those_that_were_with_it_at_most():
+def failures_when_one_vanishes(settings):
     with Origin(by_request(lambda conn, _: conn.answer("ok"))) as one, \
             Origin(by_request(lambda conn, _: conn.answer("ok"))) as two, \
             Origin(by_request(lambda conn, _: conn.answer("ok"))) as three:
@@ -156,4 +184,12 @@ def test_a_vanished_server_fails_those_that_were_with_it_at_most():
                     drop_what_comes(conn.sock)
 
         servers = [one.address, two.address, three.address]
-        assert only_those_under_way(failures_of(servers, two.address, vanish), 504)
+        return failures_of(servers, two.address, vanish, settings)
+
+
+def test_a_vanished_server_fails_those_that_were_with_it_at_most():
+    assert only_those_under_way(failures_when_one_vanishes(BY_ITSELF), 504)
+
+
+def test_no_get_fails_for_a_vanished_server_where_silence_is_retried():
+    assert failures_when_one_vanishes(RETRIES) == []
