@@ -49,8 +49,11 @@ struct Build {
   std::unordered_map<std::string, std::shared_ptr<const proxy::Regex>> regexes = {};
   // Upstreams and their files of members.
   std::vector<std::pair<std::string, std::string>> member_files = {};
+  // Names with SRV records, and the version that was used of each.
+  std::vector<std::pair<upstream::SrvName, uint64_t>> srv_names = {};
+  uint64_t srv_until_ms = 0;  // how long their first answers are waited for
   std::vector<std::shared_ptr<proxy::Split>> splits = {};  // with a rollback rule
-  bool has_certificates = false;  // some stand in the file, good or bad
+  bool has_certificates = false;                           // some stand in the file, good or bad
 };
 
 // What defaults, site and route may all say; an inner level starts as a copy of its outer one.
@@ -92,6 +95,9 @@ void build_retry(options::MapReader& upstream, options::Problems& problems,
                  upstream::Cluster& cluster);
 // build_members.cc: upstreams.NAME.servers_file. REQUIRES: servers and balance are built.
 void build_members(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
+// build_srv.cc: upstreams.NAME.srv, which is asked for in all upstreams before the first is built.
+void ask_for_srv(Build& build, const options::Node& upstreams);
+void build_srv(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
 // build_sticky.cc: upstreams.NAME.sticky. REQUIRES: all servers are built.
 void build_sticky(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
 // Reports a name that no cookie can have.

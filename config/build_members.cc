@@ -91,8 +91,8 @@ void build_members(Build& build, options::MapReader& upstream, upstream::Cluster
   MemberFiles::File& file = memory.of(cluster.name, path);
   read_file(build, path, node->secret() ? node->shown() : path, cluster, file);
   build.member_files.emplace_back(cluster.name, path);
-  cluster.members_error = file.error;
   if (!file.error.empty()) {
+    cluster.members_error = "servers_file is not followed: " + file.error;
     build.problems.warning(*node, "is not followed: " + file.error,
                            file.servers.empty() ? "it has no servers until this is mended"
                                                 : "the last good servers stay");

@@ -179,13 +179,13 @@ void build_upstream(Build& build, const Node& node) {
   build_balance(map, problems, *cluster);
   map.duration_ms("resolve", {100, kDayMs}, cluster->resolve_ms);
   map.later({"hedge"});
-  map.later({"srv"});
   const bool servers_elsewhere =
       node.find("servers_file") != nullptr || node.find("srv") != nullptr;
   if (!servers_elsewhere || node.find("servers") != nullptr) {
     build_servers(build, map, *cluster);
   }
   build_members(build, map, *cluster);
+  build_srv(build, map, *cluster);
   build_sticky(build, map, *cluster);
   build_transport(build, map, *cluster);
   build_health(build, map, *cluster);
@@ -208,6 +208,7 @@ void build_upstream(Build& build, const Node& node) {
 void build_upstreams(Build& build, const Node& section) {
   MapReader map(section, build.problems);
   if (!map.is_map()) return;
+  ask_for_srv(build, section);
   for (const auto& node : section.children) build_upstream(build, *node);
 }
 
@@ -240,7 +241,7 @@ void bind_upstreams(Build& build) {
   const std::vector<std::string> reasons = build.environment.watch_names(watches);
   for (size_t i = 0; i < reasons.size(); ++i) {
     if (reasons[i].empty()) continue;
-    const Node* address = places[i]->find("address");  // null: it stands in a servers_file
+    const Node* address = places[i]->find("address");  // null: a servers_file or srv has it
     const std::string shown =
         address == nullptr ? options::quote(watches[i].state->server) : address->shown();
     build.problems.warning(address == nullptr ? *places[i] : *address,

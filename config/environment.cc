@@ -24,6 +24,7 @@ uint64_t kernel_backlog_max() {
 Environment system_environment(upstream::StateRegistry& states, proxy::Labels& labels) {
   const char* servers = std::getenv("WEIR_DNS_SERVERS");
   const auto watcher = std::make_shared<upstream::NameWatcher>(servers == nullptr ? "" : servers);
+  const auto srv = std::make_shared<upstream::SrvWatcher>(servers == nullptr ? "" : servers);
   return {
       .states = states,
       .labels = labels,
@@ -37,6 +38,9 @@ Environment system_environment(upstream::StateRegistry& states, proxy::Labels& l
       .glob = glob_files,
       .folder_exists = folder_exists,
       .watch_names = [watcher](const auto& watches) { return watcher->watch(watches); },
+      .srv_list = [srv](const auto& name, uint64_t wait_ms) { return srv->list(name, wait_ms); },
+      .srv_version = [srv](const auto& name) { return srv->version(name); },
+      .keep_srv = [srv](const auto& names) { srv->keep(names); },
       .cpus = usable_cpus,
       .user_exists = [](const std::string& name) { return getpwnam(name.c_str()) != nullptr; },
       .backlog_max = kernel_backlog_max,

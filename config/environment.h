@@ -14,6 +14,7 @@
 #include "proxy/snapshot.h"
 #include "upstream/cluster.h"
 #include "upstream/names.h"
+#include "upstream/srv_watcher.h"
 
 namespace weir::config {
 
@@ -36,6 +37,18 @@ struct Environment {
   // Keeps the addresses of servers with a name current from now on; blocks for a bounded time until
   // they are known. For each: why it has none yet, or nothing.
   std::function<std::vector<std::string>(const std::vector<upstream::NameWatch>&)> watch_names;
+  // What is known of a name's SRV records, which are kept current from now on; blocks for their
+  // first answer, `wait_ms` at most.
+  std::function<upstream::SrvList(const upstream::SrvName&, uint64_t wait_ms)> srv_list =
+      [](const upstream::SrvName&, uint64_t) {
+        return upstream::SrvList{{}, "there is no name server", 0};
+      };
+  // The version of what srv_list() would say now.
+  std::function<uint64_t(const upstream::SrvName&)> srv_version = [](const upstream::SrvName&) {
+    return uint64_t{0};
+  };
+  // The others are not asked for any more.
+  std::function<void(const std::vector<upstream::SrvName>&)> keep_srv = [](const auto&) {};
   std::function<uint32_t()> cpus;
   std::function<bool(const std::string& name)> user_exists;
   // The kernel's cap on a listener's backlog.

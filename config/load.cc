@@ -130,7 +130,9 @@ LoadResult load_text(std::string_view text, const std::string& file,
       result.description = describe(root, build.defaults);
       result.snapshot = std::move(snapshot);
       source->member_files = std::move(build.member_files);
-      if (!source->member_files.empty()) result.source = std::move(source);
+      result.srv_names = std::move(build.srv_names);
+      const bool followed = !source->member_files.empty() || !result.srv_names.empty();
+      if (followed) result.source = std::move(source);
     }
   }
   result.errors = problems.errors();
@@ -152,6 +154,7 @@ LoadResult rebuild(const std::shared_ptr<const Source>& source, const Environmen
   Build build{kept, problems, *snapshot, {}, {}, {}, {}, {}};
   if (build_all(build, *source->documents.front()->root)) result.snapshot = std::move(snapshot);
   result.source = source;
+  result.srv_names = std::move(build.srv_names);
   result.errors = problems.errors();
   result.warnings = problems.warnings();
   return result;

@@ -21,8 +21,10 @@ struct LoadResult {
   std::vector<std::string> errors;                  // lines, in order of position
   std::vector<std::string> warnings;
   std::shared_ptr<const proxy::ConfigDescription> description;  // null when there are errors
-  // For rebuild(); null when no upstream has a servers_file.
+  // For rebuild(); null when no upstream has a servers_file or srv.
   std::shared_ptr<const Source> source;
+  // Of each srv, with the version of its records that the snapshot has.
+  std::vector<std::pair<upstream::SrvName, uint64_t>> srv_names = {};
 
   bool ok() const { return snapshot != nullptr; }
 };
@@ -32,9 +34,9 @@ LoadResult load(const std::string& path, const Environment& environment);
 LoadResult load_text(std::string_view text, const std::string& file,
                      const Environment& environment);
 
-// The same configuration with the members that its files name now. Nothing else is read again: not
-// the configuration, which may be half edited, and none of the files and variables that it names.
-// Without a description.
+// The same configuration with the members that its files and SRV records name now. Nothing else is
+// read again: not the configuration, which may be half edited, and none of the files and variables
+// that it names. Without a description.
 LoadResult rebuild(const std::shared_ptr<const Source>& source, const Environment& environment);
 
 // Upstream and path of each servers_file.

@@ -269,8 +269,7 @@ void Daemon::on_time() {
     ask_workers();
   }
   if (now_ms >= certificates_at_ms_) warn_of_certificates();
-  if (now_ms >= members_.next_ms() && !draining_.load() &&
-      members_.look(now_ms, *environment_.member_files)) {
+  if (now_ms >= members_.next_ms() && !draining_.load() && members_.look(now_ms, environment_)) {
     follow_members();
   }
 }
@@ -410,7 +409,11 @@ void Daemon::note_source(const config::LoadResult& loaded) {
   source_ = loaded.source;
   warnings_ = loaded.warnings;
   members_.watch(source_ == nullptr ? std::vector<std::pair<std::string, std::string>>()
-                                    : config::member_files_of(*source_));
+                                    : config::member_files_of(*source_),
+                 loaded.srv_names);
+  std::vector<upstream::SrvName> names;
+  for (const auto& [name, version] : loaded.srv_names) names.push_back(name);
+  environment_.keep_srv(names);
 }
 
 // By the way of a reload, and so with its guarantees; but from the text that is in force.

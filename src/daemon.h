@@ -96,7 +96,7 @@ class Daemon final : public proxy::StatusSource {
   uint64_t certificates_at_ms_ = UINT64_MAX;  // the next look at their ends; a load looks, too
   bool stop_now_ = false;
   // Of the configuration in force.
-  std::shared_ptr<const config::Source> source_;  // null: it has no files of members
+  std::shared_ptr<const config::Source> source_;  // null: nothing but it names servers
   std::vector<std::string> warnings_;
   MemberWatch members_;
 

@@ -30,16 +30,20 @@ std::unordered_set<std::string> addresses_of(const upstream::Cluster& cluster) {
 
 }  // namespace
 
-void MemberWatch::watch(const std::vector<std::pair<std::string, std::string>>& files) {
+void MemberWatch::watch(const std::vector<std::pair<std::string, std::string>>& files,
+                        SrvNames names) {
+  names_ = std::move(names);
   files_.clear();
   const uint64_t now_ms = net::monotonic_ms();
   // It may have changed, or gone, since it was read: the first look compares.
   for (const auto& [upstream, path] : files) files_.push_back({upstream, path, {}, now_ms});
-  next_ms_ = files_.empty() ? UINT64_MAX : now_ms + kEveryMs;
+  next_ms_ = files_.empty() && names_.empty() ? UINT64_MAX : now_ms + kEveryMs;
 }
 
-bool MemberWatch::look(uint64_t now_ms, config::MemberFiles& known) {
-  bool news = false;
+bool MemberWatch::look(uint64_t now_ms, const config::Environment& environment) {
+  bool news = std::any_of(names_.begin(), names_.end(), [&](const auto& one) {
+    return environment.srv_version(one.first) != one.second;
+  });
   bool moving = false;
   for (Watched& file : files_) {
     struct stat stamp = {};
@@ -53,7 +57,7 @@ bool MemberWatch::look(uint64_t now_ms, config::MemberFiles& known) {
       continue;
     }
     file.moving_from_ms = 0;
-    news |= differs(file, known);
+    news |= differs(file, *environment.member_files);
   }
   next_ms_ = now_ms + (moving ? kStillMs : kEveryMs);
   return news;
@@ -79,10 +83,10 @@ void tell_of_members(const proxy::Snapshot& before, const proxy::Snapshot& now) 
     if (came == 0 && left == 0) {
       const bool mended =
           !before.clusters[i]->members_error.empty() && cluster.members_error.empty();
-      if (mended) log_info("upstream {}: its servers_file is followed again", cluster.name);
+      if (mended) log_info("upstream {}: its members are followed again", cluster.name);
       continue;
     }
-    log_info("upstream {}: {} servers by its servers_file, {} came, {} left", cluster.name,
+    log_info("upstream {}: it has {} servers now, {} came, {} left", cluster.name,
              cluster.servers.size(), came, left);
     proxy::rare_counters().add("weir_upstream_members_changes_total", {{"upstream", cluster.name}});
   }

@@ -1,4 +1,5 @@
-// Notices when a file of members (upstreams.*.servers_file) says something else. By looking at it
+// Notices when a file of members (upstreams.*.servers_file) or the SRV records of a name
+// (upstreams.*.srv, which an upstream::SrvWatcher asks for) say something else. By looking at it
 // once a second: what takes a file's place (a rename, the symlinks of a Kubernetes ConfigMap, a
 // mount) is seen alike, and nothing is missed. Owned by the Daemon; main thread.
 #pragma once
@@ -10,19 +11,22 @@
 #include <utility>
 #include <vector>
 
-#include "config/member_files.h"
+#include "config/environment.h"
 #include "proxy/snapshot.h"
 
 namespace weir {
 
 class MemberWatch {
  public:
-  // From now on these, by upstream and path; the others no more. None of them: next_ms() is never.
-  void watch(const std::vector<std::pair<std::string, std::string>>& files);
+  using SrvNames = std::vector<std::pair<upstream::SrvName, uint64_t>>;  // with what is known
+
+  // From now on these, files by upstream and path; the others no more. None: next_ms() is never.
+  void watch(const std::vector<std::pair<std::string, std::string>>& files, SrvNames names);
   uint64_t next_ms() const { return next_ms_; }
-  // REQUIRES: next_ms() is over. True: some file differs from what `known` has seen of it, and has
-  // been left alone for a moment: a writer that does not rename is not read in the middle.
-  bool look(uint64_t now_ms, config::MemberFiles& known);
+  // REQUIRES: next_ms() is over. True: some name has other records, or some file differs from what
+  // was seen of it, and has been left alone for a moment: a writer that does not rename is not read
+  // in the middle.
+  bool look(uint64_t now_ms, const config::Environment& environment);
 
  private:
   struct Watched {
@@ -34,6 +38,7 @@ class MemberWatch {
   static bool differs(const Watched& file, config::MemberFiles& known);
 
   std::vector<Watched> files_;
+  SrvNames names_;
   uint64_t next_ms_ = UINT64_MAX;
 };
 

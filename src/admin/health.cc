@@ -98,7 +98,7 @@ ClusterHealth cluster_health(const upstream::Cluster& cluster, uint64_t now_ms) 
   }
   if (!cluster.members_error.empty()) {
     result.reason += result.reason.empty() ? "" : "; ";
-    result.reason += "servers_file is not followed: " + cluster.members_error;
+    result.reason += cluster.members_error;
   }
   if (up > 0 && up == cluster.servers.size() && sound && !panic)
     result.health = Health::kHealthy;

@@ -26,7 +26,7 @@ ServerHealth server_health(const upstream::Server& server, uint64_t now_ms);
 // traffic can prove it, and who asks may be holding traffic back until it is.
 struct ClusterHealth {
   Health health = Health::kUnhealthy;
-  std::string reason;  // of a panic, or of a servers_file that is not followed
+  std::string reason;  // of a panic, or of a servers_file or srv that is not followed
   std::vector<ServerHealth> servers;
 };
 ClusterHealth cluster_health(const upstream::Cluster& cluster, uint64_t now_ms);

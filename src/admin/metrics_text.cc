@@ -278,7 +278,9 @@ void add_rare(Families& families) {
   static constexpr std::pair<const char*, const char*> kFamilies[] = {
       {"weir_upstream_failures_total", "Tries at a server that failed, by reason."},
       {"weir_upstream_refused_total", "Requests that no server had room for, by reason."},
-      {"weir_upstream_members_changes_total", "Times that a servers_file has changed the servers."},
+      {"weir_upstream_members_changes_total",
+       "Times that a servers_file or srv has changed "
+       "the servers."},
       {"weir_upstream_members_file_errors_total", "Times that a servers_file was no good."},
       {"weir_upstream_retries_total", "Requests that were tried again, by reason."},
       {"weir_upstream_retries_denied_total", "Second tries that retry.budget did not grant."},

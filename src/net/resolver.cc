@@ -1,6 +1,7 @@
 #include "net/resolver.h"
 
 #include <ares.h>
+#include <arpa/nameser.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -66,6 +67,10 @@ struct Resolver::Channel {
     Channel& channel;
     Done done;
   };
+  struct SrvQuestion {
+    Channel& channel;
+    SrvDone done;
+  };
 
   ~Channel() {
     closing = true;
@@ -107,6 +112,17 @@ struct Resolver::Channel {
     if (!question->channel.closing) question->done(std::move(answer));
   }
 
+  static void on_srv(void* data, int status, int, unsigned char* message, int bytes) {
+    const std::unique_ptr<SrvQuestion> question(static_cast<SrvQuestion*>(data));
+    --question->channel.under_way;
+    if (question->channel.closing) return;
+    if (status != ARES_SUCCESS) {
+      question->done({{}, 0, ares_strerror(status)});
+    } else {
+      question->done(parse_srv_answer({message, static_cast<size_t>(bytes)}));
+    }
+  }
+
   ares_channel ares = nullptr;
   std::unordered_map<ares_socket_t, short> sockets;  // with the poll events that they wait for
   size_t under_way = 0;
@@ -121,20 +137,24 @@ Resolver::~Resolver() = default;
 
 size_t Resolver::under_way() const { return channel_ == nullptr ? 0 : channel_->under_way; }
 
+// The text of why not, or empty.
+std::string Resolver::open_channel() {
+  if (channel_ != nullptr) return {};
+  channel_ = std::make_unique<Channel>();
+  std::string failure = channel_->open(servers_);
+  if (!failure.empty()) channel_.reset();
+  return failure;
+}
+
 void Resolver::look_up(const std::string& host, Done done) {
   // RFC 6761 6.3: no name server is asked, and a machine without /etc/hosts knows it as well.
   if (host == "localhost") {
     done({{parse_address("127.0.0.1:0").value(), parse_address("[::1]:0").value()}, 0, {}});
     return;
   }
-  if (channel_ == nullptr) {
-    channel_ = std::make_unique<Channel>();
-    std::string failure = channel_->open(servers_);
-    if (!failure.empty()) {
-      channel_.reset();
-      done({{}, 0, std::move(failure)});
-      return;
-    }
+  if (std::string failure = open_channel(); !failure.empty()) {
+    done({{}, 0, std::move(failure)});
+    return;
   }
   ++channel_->under_way;
   ares_addrinfo_hints hints = {};
@@ -143,6 +163,16 @@ void Resolver::look_up(const std::string& host, Done done) {
   hints.ai_socktype = SOCK_STREAM;
   auto* question = new Channel::Question{*channel_, std::move(done)};
   ares_getaddrinfo(channel_->ares, host.c_str(), nullptr, &hints, Channel::on_answer, question);
+}
+
+void Resolver::look_up_srv(const std::string& name, SrvDone done) {
+  if (std::string failure = open_channel(); !failure.empty()) {
+    done({{}, 0, std::move(failure)});
+    return;
+  }
+  ++channel_->under_way;
+  auto* question = new Channel::SrvQuestion{*channel_, std::move(done)};
+  ares_query(channel_->ares, name.c_str(), ns_c_in, ns_t_srv, Channel::on_srv, question);
 }
 
 void Resolver::wait(int wake_fd, int wait_ms) {

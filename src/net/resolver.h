@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "net/address.h"
+#include "net/srv.h"
 
 namespace weir::net {
 
@@ -28,6 +29,7 @@ struct NameAnswer {
 class Resolver {
  public:
   using Done = std::function<void(NameAnswer)>;
+  using SrvDone = std::function<void(SrvAnswer)>;
 
   // `servers`: "ip:port,ip:port" in place of those of resolv.conf; empty: those.
   explicit Resolver(std::string servers);
@@ -37,12 +39,15 @@ class Resolver {
 
   // `done` is called once, from here or from wait(). It may ask again.
   void look_up(const std::string& host, Done done);
+  // The same for the SRV records of a full name: DNS alone, no search list.
+  void look_up_srv(const std::string& name, SrvDone done);
   size_t under_way() const;
   // Until something was answered, `wake_fd` is readable, or `wait_ms` have gone by.
   void wait(int wake_fd, int wait_ms);
 
  private:
   struct Channel;
+  std::string open_channel();
   const std::string servers_;
   // Lives while questions are under way, so that the next ones read a changed resolv.conf and come
   // from another port.

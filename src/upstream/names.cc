@@ -37,6 +37,13 @@ AddressList with_port(AddressList addresses, uint16_t port) {
 
 }  // namespace
 
+uint64_t look_again_ms(uint64_t every_ms, uint64_t ttl_ms, bool failed) {
+  ttl_ms = std::min(ttl_ms, kLongestMs);
+  const uint64_t by_ttl_ms = ttl_ms == 0 ? kDefaultMs : std::max(ttl_ms, kShortestMs);
+  const uint64_t wanted_ms = every_ms == 0 ? by_ttl_ms : std::max(every_ms, ttl_ms);
+  return failed ? std::min(wanted_ms, kAfterFailureMs) : wanted_ms;
+}
+
 NameWatcher::NameWatcher(std::string servers)
     : resolver_(std::move(servers)), wakeup_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   WEIR_CHECK(wakeup_fd_ >= 0);
@@ -171,14 +178,11 @@ void NameWatcher::take(const std::string& host, net::NameAnswer answer) {
 
 // The shortest that any of its servers asks for.
 uint64_t NameWatcher::pause_ms(const Name& name, uint64_t ttl_ms) {
-  ttl_ms = std::min(ttl_ms, kLongestMs);
-  const uint64_t by_ttl_ms = ttl_ms == 0 ? kDefaultMs : std::max(ttl_ms, kShortestMs);
   uint64_t shortest_ms = kLongestMs;
   for (const auto& [key, one] : name.followers) {
-    const uint64_t wanted_ms = one.every_ms == 0 ? by_ttl_ms : std::max(one.every_ms, ttl_ms);
-    shortest_ms = std::min(shortest_ms, wanted_ms);
+    shortest_ms = std::min(shortest_ms, look_again_ms(one.every_ms, ttl_ms, !name.error.empty()));
   }
-  return name.error.empty() ? shortest_ms : std::min(shortest_ms, kAfterFailureMs);
+  return shortest_ms;
 }
 
 }  // namespace weir::upstream

@@ -16,6 +16,10 @@
 
 namespace weir::upstream {
 
+// How long what DNS has said of a name is good. `every_ms`: what its configuration asks for, 0 if
+// nothing; `ttl_ms`: 0 if there is none; `failed`: the last answer was none.
+uint64_t look_again_ms(uint64_t every_ms, uint64_t ttl_ms, bool failed);
+
 // A server whose address is a name.
 struct NameWatch {
   std::shared_ptr<EndpointState> state;

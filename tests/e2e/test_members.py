@@ -43,7 +43,7 @@ def series_of_servers(weir):
 
 
 def changes(weir):
-    return len([line for line in weir.lines if " by its servers_file, " in line])
+    return len([line for line in weir.lines if " servers now, " in line])
 
 
 def wait_changes(weir, count, seconds=15):

@@ -4,7 +4,7 @@ import socket
 import struct
 import threading
 
-A, AAAA = 1, 28
+A, AAAA, SRV = 1, 28, 33
 NXDOMAIN, SERVFAIL = 3, 2
 
 
@@ -16,13 +16,19 @@ def _read_name(packet, at):
     return ".".join(labels), at + 1
 
 
+def _pack_name(name):
+    labels = name.split(".") if name else []
+    return b"".join(bytes([len(label)]) + label.encode("ascii") for label in labels) + b"\0"
+
+
 class Dns:
     """names: {"app.test": (["127.0.0.1", "::1"], ttl)}; other names do not exist. A number in place
-    of the pair is the response code of a failure; None is silence."""
+    of the pair is the response code of a failure; None is silence. In place of an address, a tuple
+    (priority, weight, port, target) is an SRV record."""
 
     def __init__(self, names=None):
         self.names = dict(names or {})
-        self.asked = []  # names of A questions, in order
+        self.asked = []  # names of A and SRV questions, in order
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.sock.getsockname()[1]
@@ -44,7 +50,7 @@ class Dns:
     def _answer(self, packet):
         name, end = _read_name(packet, 12)
         kind, _ = struct.unpack("!HH", packet[end:end + 4])
-        if kind == A:
+        if kind in (A, SRV):
             self.asked.append(name)
         known = self.names.get(name, NXDOMAIN)
         if known is None:
@@ -55,11 +61,14 @@ class Dns:
 
     @staticmethod
     def _records(known, kind):
-        addresses, ttl = known
-        wanted = [a for a in map(ipaddress.ip_address, addresses)
-                  if a.version == (4 if kind == A else 6)]
-        return [struct.pack("!HHHIH", 0xc00c, kind, 1, ttl, len(a.packed)) + a.packed
-                for a in wanted]
+        entries, ttl = known
+        if kind == SRV:
+            data = [struct.pack("!HHH", *srv[:3]) + _pack_name(srv[3])
+                    for srv in entries if isinstance(srv, tuple)]
+        else:
+            addresses = [ipaddress.ip_address(a) for a in entries if isinstance(a, str)]
+            data = [a.packed for a in addresses if a.version == (4 if kind == A else 6)]
+        return [struct.pack("!HHHIH", 0xc00c, kind, 1, ttl, len(one)) + one for one in data]
 
     def stop(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

@@ -52,6 +52,10 @@ struct World {
             },
         // Names end in .test, or do not resolve.
         .watch_names = [this](const auto& watches) { return watch(watches); },
+        .srv_list =
+            [](const upstream::SrvName&, uint64_t) {
+              return upstream::SrvList{{{1, "127.0.0.1", 80, 1}}, "", 1};
+            },
         .cpus = [] { return 6u; },
         .user_exists = [](const std::string& name) { return name == "weir"; },
         .backlog_max = [] { return uint64_t{4096}; },

@@ -1,0 +1,125 @@
+#include "upstream/srv_watcher.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "net/clock.h"
+#include "upstream/names.h"
+
+namespace weir::upstream {
+
+SrvWatcher::SrvWatcher(std::string servers)
+    : resolver_(std::move(servers)), wakeup_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  WEIR_CHECK(wakeup_fd_ >= 0);
+}
+
+SrvWatcher::~SrvWatcher() {
+  {
+    std::lock_guard lock(mutex_);
+    over_ = true;
+  }
+  wake();
+  if (thread_.joinable()) thread_.join();
+  close(wakeup_fd_);
+}
+
+SrvList SrvWatcher::list(const SrvName& name, uint64_t wait_ms) {
+  std::unique_lock lock(mutex_);
+  const auto [found, is_new] = questions_.try_emplace(name);
+  if (is_new) {
+    found->second.list.error = "no answer yet";
+    found->second.list.version = ++last_version_;
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    wake();
+  }
+  answered_.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] {
+    const auto now = questions_.find(name);
+    return now == questions_.end() || now->second.answered;
+  });
+  const auto now = questions_.find(name);
+  return now == questions_.end() ? SrvList() : now->second.list;
+}
+
+uint64_t SrvWatcher::version(const SrvName& name) {
+  std::lock_guard lock(mutex_);
+  const auto found = questions_.find(name);
+  return found == questions_.end() ? 0 : found->second.list.version;
+}
+
+void SrvWatcher::keep(const std::vector<SrvName>& names) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(questions_, [&](const auto& one) {
+    return std::find(names.begin(), names.end(), one.first) == names.end();
+  });
+}
+
+void SrvWatcher::wake() const {
+  const uint64_t one = 1;
+  (void)!write(wakeup_fd_, &one, sizeof(one));
+}
+
+void SrvWatcher::run() {
+  for (;;) {
+    {
+      std::lock_guard lock(mutex_);
+      if (over_) return;
+    }
+    const int wait_ms = ask_what_is_due();
+    resolver_.wait(wakeup_fd_, wait_ms);
+    uint64_t ignored = 0;
+    (void)!read(wakeup_fd_, &ignored, sizeof(ignored));
+  }
+}
+
+// Returns how long nothing else will be due.
+int SrvWatcher::ask_what_is_due() {
+  constexpr uint64_t kLongestWaitMs = 60'000;
+  std::vector<SrvName> due;
+  uint64_t wait_ms = kLongestWaitMs;
+  {
+    std::lock_guard lock(mutex_);
+    const uint64_t now_ms = net::monotonic_ms();
+    for (auto& [name, question] : questions_) {
+      if (question.asking) continue;
+      if (question.next_ms > now_ms) {
+        wait_ms = std::min(wait_ms, question.next_ms - now_ms);
+      } else if (resolver_.under_way() + due.size() < limits::kLookUpsAtOnce) {
+        question.asking = true;
+        due.push_back(name);
+      }  // without room, it waits for an answer
+    }
+  }
+  const size_t expected = resolver_.under_way() + due.size();
+  for (const SrvName& name : due) {
+    resolver_.look_up_srv(name.name,
+                          [this, name](net::SrvAnswer answer) { take(name, std::move(answer)); });
+  }
+  // What was answered at once, by a failure, may be due before all others.
+  return resolver_.under_way() < expected ? 0 : static_cast<int>(wait_ms);
+}
+
+void SrvWatcher::take(const SrvName& name, net::SrvAnswer answer) {
+  std::lock_guard lock(mutex_);
+  const auto found = questions_.find(name);
+  if (found == questions_.end()) return;  // forgotten
+  Question& question = found->second;
+  question.asking = false;
+  const bool failed = !answer.error.empty();
+  const bool other_records = !failed && answer.records != question.list.records;
+  if (other_records || answer.error != question.list.error) {
+    question.list.version = ++last_version_;
+  }
+  if (!failed) question.list.records = std::move(answer.records);
+  question.list.error = std::move(answer.error);
+  question.next_ms = net::monotonic_ms() + look_again_ms(name.every_ms, answer.ttl_ms, failed);
+  question.answered = true;
+  answered_.notify_all();
+}
+
+}  // namespace weir::upstream
