@@ -79,6 +79,7 @@ def test_priorities_are_backups_and_weights_count():
             wait_until(lambda: weir.get().body == b"one")
             one.stop()
             two.stop()
+            wait_until(lambda: weir.get().body == b"backup")  # both have failed once
             assert {weir.get().body for _ in range(4)} == {b"backup"}
 
 
