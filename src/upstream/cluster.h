@@ -157,7 +157,7 @@ struct Cluster {
   TurnTable primary_turns;
   TurnTable backup_turns;
   std::vector<Server> servers;
-  std::string members_error;  // why its servers_file is not followed just now; empty: it is
+  std::string members_error;  // why servers_file or srv is not followed now; empty: it is
   uint64_t resolve_ms = 0;    // how often names are looked up again; 0 = when their TTL is over
   UpstreamTimeouts timeouts;
   BreakerConfig breaker;
