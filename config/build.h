@@ -90,8 +90,10 @@ void build_transport(Build& build, options::MapReader& upstream, upstream::Clust
 // build_health.cc: upstreams.NAME.health_check, slow_start, outlier and panic. REQUIRES: servers
 // and transport are built.
 void build_health(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
-// build_retry.cc: upstreams.NAME.retry.
+// build_retry.cc: upstreams.NAME.retry and hedge, in this order.
 void build_retry(options::MapReader& upstream, options::Problems& problems,
+                 upstream::Cluster& cluster);
+void build_hedge(options::MapReader& upstream, options::Problems& problems,
                  upstream::Cluster& cluster);
 // build_members.cc: upstreams.NAME.servers_file. REQUIRES: servers and balance are built.
 void build_members(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);

@@ -1,4 +1,4 @@
-// upstreams.NAME.retry: when a request is tried again at another server.
+// upstreams.NAME.retry and hedge: when a request is sent to another server as well.
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -75,6 +75,23 @@ void build_retry(MapReader& upstream, Problems& problems, upstream::Cluster& clu
   map.size_bytes("body", kReplayBytes, out.body_bytes);
   map.duration_ms("backoff", kBackoffMs, out.backoff_ms);
   map.finish();
+}
+
+void build_hedge(MapReader& upstream, Problems& problems, upstream::Cluster& cluster) {
+  const Node* section = upstream.find("hedge");
+  if (section == nullptr) return;
+  upstream::HedgeConfig& out = cluster.hedge;
+  MapReader map(*section, problems);
+  if (const Node* after = map.require("after", "a time as in 50ms, or p95")) {
+    if (after->kind != options::Kind::kScalar || after->text != "p95") {
+      read_duration_ms(*after, problems, {1, 60'000}, out.after_ms);
+    }
+  }
+  uint32_t max = 1;
+  map.u32("max", {0, 1}, max);
+  map.finish();
+  out.on = max != 0;
+  cluster.retry.budgeted |= out.on;
 }
 
 }  // namespace weir::config

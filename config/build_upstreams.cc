@@ -178,7 +178,6 @@ void build_upstream(Build& build, const Node& node) {
   MapReader map(node, problems);
   build_balance(map, problems, *cluster);
   map.duration_ms("resolve", {100, kDayMs}, cluster->resolve_ms);
-  map.later({"hedge"});
   const bool servers_elsewhere =
       node.find("servers_file") != nullptr || node.find("srv") != nullptr;
   if (!servers_elsewhere || node.find("servers") != nullptr) {
@@ -197,6 +196,7 @@ void build_upstream(Build& build, const Node& node) {
   }
   build_breaker(map, problems, *cluster);
   build_retry(map, problems, *cluster);
+  build_hedge(map, problems, *cluster);
   map.finish();
   build.clusters.push_back(cluster);
   const bool good = problems.error_count() == errors_before;

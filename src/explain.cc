@@ -220,6 +220,7 @@ class Explainer {
   void show_upstream(const upstream::Cluster& cluster);
   void show_mirror(const Route& route);
   void show_retry(const upstream::RetryConfig& retry);
+  void show_hedge(const upstream::Cluster& cluster);
   std::string place_of(const proxy::Site& site) const {
     return fmt::format("sites[{}]", &site - snapshot_.sites.data());
   }
@@ -450,6 +451,17 @@ void Explainer::show_retry(const upstream::RetryConfig& retry) {
                        repeats ? "" : ", once it is sent only one", retry.budget * 100));
 }
 
+void Explainer::show_hedge(const upstream::Cluster& cluster) {
+  const http::MethodSet hedged =
+      cluster.retry.methods & (http::bit(http::Method::kGet) | http::bit(http::Method::kHead));
+  if (!cluster.hedge.on || (hedged & http::bit(head_.method)) == 0 || !head_.upgrade.empty()) {
+    return;
+  }
+  line("", fmt::format("after {} without an answer another server is asked as well",
+                       cluster.hedge.after_ms == 0 ? "the 95th percentile of its latency"
+                                                   : fmt::format("{} ms", cluster.hedge.after_ms)));
+}
+
 void Explainer::show_upstream(const upstream::Cluster& cluster) {
   line("upstream", fmt::format("{}, balance {}", cluster.name, balance_name(cluster.balance)));
   if (cluster.check) {
@@ -466,6 +478,7 @@ void Explainer::show_upstream(const upstream::Cluster& cluster) {
                          !server.state->has_address() ? ", does not resolve: down" : ""));
   }
   show_retry(cluster.retry);
+  show_hedge(cluster);
   const upstream::BreakerConfig& breaker = cluster.breaker;
   if (!breaker.on) return;
   const std::string limit = breaker.max_connections == 0

@@ -2,6 +2,7 @@
 #include "base/limits.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
+#include "proxy/hedge.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/tries.h"
 #include "upstream/hash_key.h"
@@ -36,9 +37,7 @@ Step Exchange::begin_attempt(const upstream::Pick& pick) {
   last_server_ = in_flight_;
   judged_ = false;
   trial_ = pick.trial;
-  if (++attempts_ == 1 && cluster_->retry.budgeted) {
-    cluster_->state->retries.note_request(worker_.net().now_ms());
-  }
+  if (++attempts_ == 1 && cluster_->retry.budgeted) count_and_hedge();
   attempt_started_us_ = worker_.net().now_us();
   return Step::kConnect;
 }
@@ -78,7 +77,7 @@ Step Exchange::send_head() {
     go_on.status = 100;
     client_.send_informational(go_on);
   }
-  write_upstream_head();
+  write_upstream_head(*conn_, *server_);
   head_sent_ = true;
   pump_request();
   return Step::kAwait;
@@ -110,6 +109,9 @@ void Exchange::on_response_head() {
                           worker_.net().now_us() - attempt_started_us_);
   }
   if (gate_ != nullptr) note_latency();
+  if (hedge_ != nullptr) {
+    cluster_->state->latency.note(worker_.net().now_us() - attempt_started_us_);
+  }
   judged_ = true;
   if (may_be_unwanted()) return;
   accept_answer();
@@ -134,7 +136,9 @@ void Exchange::on_conn_failed(const Error& error) {
     end(true);
     return;
   }
-  if (awaits_rest_of_answer()) {  // which was not wanted anyway
+  if (hedge_under_way()) {
+    hedge_->take_over(kind_word(error.kind), false);
+  } else if (awaits_rest_of_answer()) {  // which was not wanted anyway
     if (!retry_answer()) fail(error);
   } else if (may_retry(error, stale)) {
     try_again(kind_word(error.kind), false, stale);

@@ -400,7 +400,7 @@ void Exchange::write_summary() {
   summary.route = route_name_;
   summary.log = access_log_;
   summary.server = last_server_;
-  summary.attempts = attempts_;
+  summary.attempts = tries_made();
   summary.tries = told_tries();
   summary.upstream_us = upstream_us_;
   summary.request_id = request_id();

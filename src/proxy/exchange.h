@@ -36,6 +36,7 @@ class ProxyWorker;
 struct Epoch;
 struct Side;
 struct Tries;
+class HedgeTry;
 
 // Where an exchange is. The same words in code, logs and documents.
 enum class Step : uint8_t {
@@ -113,6 +114,7 @@ class Exchange final : public net::Mortal,
 
  private:
   friend class FilterContext;
+  friend class HedgeTry;
 
   // The life of a request (exchange.cc).
   void advance();
@@ -164,7 +166,7 @@ class Exchange final : public net::Mortal,
   Step refuse_without_server(bool full);
   Step lease_connection();
   Step send_head();
-  void write_upstream_head();
+  void write_upstream_head(upstream::ServerSide& conn, const upstream::Server& server);
   void write_preface(Buffer& out) override;
   size_t format_preface(const upstream::Transport& transport, char* out);
   std::string_view forwarded_element(std::string_view peer, std::string_view proto);
@@ -183,13 +185,18 @@ class Exchange final : public net::Mortal,
 
   // Other tries (retry.cc).
   Tries& tries();
+  void count_and_hedge();
+  bool hedge_under_way() const;
   bool may_repeat() const;
   bool may_keep_for_replay(size_t bytes) const;
   bool may_retry(const Error& error, bool stale);
   bool has_time_for_retry() const;
   bool take_of_budget();
-  void tell_try(const upstream::EndpointState& server, std::string_view outcome);
-  std::string_view told_with(const upstream::EndpointState& server, std::string_view outcome);
+  void tell_try(const upstream::EndpointState& server, std::string_view outcome, uint64_t us);
+  std::string_view told_with(const upstream::EndpointState& server, std::string_view outcome,
+                             uint64_t us);
+  std::string_view status_text(int status);
+  uint32_t tries_made() const;
   std::string_view told_tries();
   void try_again(std::string_view reason, bool keep_connection, bool at_once);
   uint64_t backoff_ms();
@@ -296,6 +303,7 @@ class Exchange final : public net::Mortal,
   upstream::Gate* gate_ = nullptr;  // the same, where the upstream's load is limited
   upstream::Waiter* waiter_ = nullptr;  // made when there is first something to wait for
   upstream::Bond* bond_ = nullptr;  // of a sticky upstream, once a server was asked for
+  HedgeTry* hedge_ = nullptr;  // of a request that may be hedged
   Tries* tries_ = nullptr;  // of a request that one try was not enough for
   const upstream::EndpointState* last_server_ = nullptr;
   upstream::ServerSide* conn_ = nullptr;

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
+#include "proxy/hedge.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/tries.h"
 
@@ -19,6 +20,23 @@ Tries& Exchange::tries() {
   }
   return *tries_;
 }
+
+// The first try of a request that counts for its upstream's budget.
+void Exchange::count_and_hedge() {
+  upstream::ClusterState& state = *cluster_->state;
+  state.retries.note_request(worker_.net().now_ms());
+  const upstream::HedgeConfig& hedge = cluster_->hedge;
+  const http::Method method = request_.method;
+  if (!hedge.on || (method != http::Method::kGet && method != http::Method::kHead) ||
+      request_.framing != http::Framing::kNone || !may_repeat() || grpc_) {
+    return;
+  }
+  hedge_ = arena_.make<HedgeTry>(*this);
+  const uint64_t after_us = hedge.after_ms != 0 ? hedge.after_ms * 1000 : state.latency.p95_us();
+  if (after_us != 0) hedge_->start_after_us(after_us);
+}
+
+bool Exchange::hedge_under_way() const { return hedge_ != nullptr && hedge_->under_way(); }
 
 // ---- may it be? ----
 
@@ -70,16 +88,16 @@ bool Exchange::take_of_budget() {
 
 // ---- the next try ----
 
-// The present try has failed, and was none of the last: its server is `failed` by now.
-void Exchange::tell_try(const upstream::EndpointState& server, std::string_view outcome) {
-  tries().told = told_with(server, outcome);
+// A try is over whose outcome is not the request's.
+void Exchange::tell_try(const upstream::EndpointState& server, std::string_view outcome,
+                        uint64_t us) {
+  tries().told = told_with(server, outcome, us);
   ++tries_->told_count;
 }
 
 // What was told, and this; in the arena.
 std::string_view Exchange::told_with(const upstream::EndpointState& server,
-                                     std::string_view outcome) {
-  const uint64_t us = upstream_us_;
+                                     std::string_view outcome, uint64_t us) {
   char ms[20];
   const std::string_view whole(ms, format_u64(us / 1000, ms));
   const char tenths[] = {'.', static_cast<char>('0' + us % 1000 / 100), 'm', 's'};
@@ -95,7 +113,7 @@ void Exchange::try_again(std::string_view reason, bool keep_connection, bool at_
                       {{"upstream", last_server_->upstream}, {"reason", std::string(reason)}});
   tries().servers.add(*server_);
   settle_attempt(keep_connection);
-  tell_try(*last_server_, reason);
+  tell_try(*last_server_, reason, upstream_us_);
   ++epoch_;
   head_sent_ = request_ended_ = false;
   informational_ = 0;
@@ -132,6 +150,7 @@ void Exchange::on_retry_timer() {
 // Whatever the exchange waits for between two tries.
 void Exchange::stop_waiting() {
   if (waiter_ != nullptr) waiter_->leave();
+  if (hedge_ != nullptr) hedge_->stop();
   if (tries_ != nullptr) tries_->timer.cancel();
 }
 
@@ -141,7 +160,8 @@ void Exchange::stop_waiting() {
 // too: for the client, if nobody has a better one. What is large is not worth that, and passed on.
 bool Exchange::may_be_unwanted() {
   const upstream::RetryConfig& retry = cluster_->retry;
-  if (!retry.lists(response_->status) || attempts_ >= retry.attempts) return false;
+  if (!retry.lists(response_->status)) return false;
+  if (attempts_ >= retry.attempts && !hedge_under_way()) return false;
   if (local_ || replay_lost_ || !may_repeat() || !has_time_for_retry()) return false;
   if (response_->framing == http::Framing::kLength &&
       response_->content_length > limits::kUnwantedAnswerBytes) {
@@ -158,7 +178,9 @@ bool Exchange::awaits_rest_of_answer() const {
 // REQUIRES: awaits_rest_of_answer(). False: it is the client's after all.
 bool Exchange::retry_answer() {
   tries_->timer.cancel();
-  if (replay_lost_ || !has_time_for_retry() || !take_of_budget()) return false;
+  const bool hedged = hedge_under_way();
+  const bool more = !replay_lost_ && attempts_ < cluster_->retry.attempts && has_time_for_retry();
+  if (!hedged && (!more || !take_of_budget())) return false;
   if (response_done_) {
     tries_->answer = response_;
     tries_->answer_trailers = response_trailers_;
@@ -167,11 +189,13 @@ bool Exchange::retry_answer() {
   }
   held_response_.clear();
   const bool whole = std::exchange(response_done_, false);
-  char status[20];
-  const std::string_view reason =
-      arena_.copy({status, format_u64(static_cast<uint64_t>(response_->status), status)});
   response_trailers_ = nullptr;
-  try_again(reason, whole, false);
+  const std::string_view reason = status_text(response_->status);
+  if (hedged) {
+    hedge_->take_over(reason, whole);
+  } else {
+    try_again(reason, whole, false);
+  }
   return true;
 }
 
@@ -182,6 +206,7 @@ void Exchange::pass_answer_on() {
 }
 
 void Exchange::accept_answer() {
+  if (hedge_ != nullptr) hedge_->stop();
   if (bond_ != nullptr) tell_bond();
   step_ = Step::kResponse;
 }
@@ -202,15 +227,28 @@ Step Exchange::use_spare_answer() {
   return Step::kResponse;
 }
 
+std::string_view Exchange::status_text(int status) {
+  char digits[20];
+  return arena_.copy({digits, format_u64(static_cast<uint64_t>(status), digits)});
+}
+
+uint32_t Exchange::tries_made() const {
+  return attempts_ + (hedge_ != nullptr && hedge_->made_a_try() ? 1 : 0);
+}
+
 // For the log, at the end; empty where one try was enough.
 std::string_view Exchange::told_tries() {
   if (tries_ == nullptr || tries_->told_count == 0) return {};
-  if (tries_->told_count == attempts_) return tries_->told;
-  if (!committed_ && error_.source == Source::kClient) return told_with(*last_server_, "left");
-  if (local_ || tries_->answer_used) return told_with(*last_server_, kind_word(error_.kind));
-  char status[20];
-  return told_with(*last_server_,
-                   {status, format_u64(static_cast<uint64_t>(response_->status), status)});
+  if (tries_->told_count == tries_made()) return tries_->told;
+  std::string_view outcome;
+  if (!committed_ && error_.source == Source::kClient) {
+    outcome = "left";
+  } else if (local_ || tries_->answer_used) {
+    outcome = kind_word(error_.kind);
+  } else {
+    outcome = status_text(response_->status);
+  }
+  return told_with(*last_server_, outcome, upstream_us_);
 }
 
 }  // namespace weir::proxy

@@ -23,7 +23,7 @@ size_t Exchange::format_preface(const upstream::Transport& transport, char* out)
   return http::format_proxy_header(transport.proxy_protocol, ends, out);
 }
 
-void Exchange::write_upstream_head() {
+void Exchange::write_upstream_head(upstream::ServerSide& conn, const upstream::Server& server) {
   http::RequestHead* head = &request_;
   if (attempt_edits_ || !rewritten_.target.empty()) {  // edits are of a copy of this try's own
     head = arena_.make<http::RequestHead>(arena_);
@@ -34,7 +34,7 @@ void Exchange::write_upstream_head() {
       head->query = rewritten_.query;
     }
     FilterContext context(*this);
-    for (uint32_t i = 0; i < filters_seen_; ++i) filters_[i]->on_attempt(context, *server_, *head);
+    for (uint32_t i = 0; i < filters_seen_; ++i) filters_[i]->on_attempt(context, server, *head);
   }
   const std::string_view proto = scheme();
   char peer_text[46];
@@ -71,7 +71,7 @@ void Exchange::write_upstream_head() {
     }
   }
   const upstream::OutgoingHead sent = {*head, skip, extras, count};
-  conn_->send_head(sent);
+  conn.send_head(sent);
   if (route_->mirror != nullptr && may_mirror_) begin_shadow(sent);
 }
 

@@ -17,6 +17,7 @@
 #include "upstream/hash_key.h"
 #include "upstream/hash_table.h"
 #include "upstream/health_config.h"
+#include "upstream/hedge.h"
 #include "upstream/retry.h"
 #include "upstream/transport.h"
 #include "upstream/turn_table.h"
@@ -112,6 +113,7 @@ struct alignas(64) ClusterState {
   const uint32_t index;  // dense by name, process-wide: workers index their own state by it
 
   RetryBudget retries;  // where Cluster::retry is budgeted
+  LatencyTail latency;  // where Cluster::hedge is on
   Gate gate;            // where Cluster::breaker is on: requests under way, and those that wait
 };
 
@@ -162,6 +164,7 @@ struct Cluster {
   UpstreamTimeouts timeouts;
   BreakerConfig breaker;
   RetryConfig retry;
+  HedgeConfig hedge;
   KeepaliveConfig keepalive;  // .requests is 1 where transport has a proxy_protocol
   std::shared_ptr<const Transport> transport = std::make_shared<const Transport>();
   std::optional<CheckConfig> check;

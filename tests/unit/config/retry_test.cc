@@ -55,6 +55,33 @@ TEST_CASE("config: all of retry") {
   CHECK(all.backoff_ms == 0);
 }
 
+TEST_CASE("config: hedge, which costs of the budget") {
+  const auto cluster_of = [](std::string_view keys) {
+    const LoadResult result = load(keys);
+    CHECK(result.errors == Lines{});
+    REQUIRE(result.ok());
+    return result.snapshot->clusters[0];
+  };
+  CHECK_FALSE(cluster_of("")->hedge.on);
+  CHECK(cluster_of("hedge: {after: 50ms}")->hedge.on);
+  CHECK(cluster_of("hedge: {after: 50ms}")->hedge.after_ms == 50);
+  CHECK(cluster_of("hedge: {after: 50ms}")->retry.budgeted);
+  CHECK(cluster_of("hedge: {after: p95, max: 1}")->hedge.on);
+  CHECK(cluster_of("hedge: {after: p95}")->hedge.after_ms == 0);
+  CHECK_FALSE(cluster_of("hedge: {after: p95, max: 0}")->hedge.on);
+  CHECK_FALSE(cluster_of("hedge: {after: p95, max: 0}")->retry.budgeted);
+}
+
+TEST_CASE("config errors: hedge") {
+  for (const char* keys : {"hedge: {}", "hedge: {after: p99}", "hedge: {after: 0ms}",
+                           "hedge: {after: 61s}", "hedge: {after: p95, max: 2}", "hedge: [p95]"}) {
+    CAPTURE(keys);
+    const Lines lines = load(keys).errors;
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].find("upstreams.a.hedge") != std::string::npos);
+  }
+}
+
 TEST_CASE("config errors: retry") {
   const auto errors = [](std::string_view keys) {
     Lines lines = load(keys).errors;
