@@ -243,7 +243,7 @@ std::string_view Exchange::told_tries() {
   std::string_view outcome;
   if (!committed_ && error_.source == Source::kClient) {
     outcome = "left";
-  } else if (local_ || tries_->answer_used) {
+  } else if (!committed_ || local_ || tries_->answer_used) {  // cut, or not the server's answer
     outcome = kind_word(error_.kind);
   } else {
     outcome = status_text(response_->status);

@@ -203,16 +203,16 @@ def test_a_drain_waits_for_the_first_of_both():
         weir.signal(signal.SIGTERM)
         weir.wait_line("drain", 5)
         assert client.response().body == b"b"
+        weir.process.wait(20)
 
 
 def test_a_stop_cuts_both():
     with Backend("a", {"/": LONG_S}) as a, Backend("b", {"/": LONG_S}) as b:
         options = {"shutdown": {"grace": "200ms"}, "expect_exit": 1}
         with edge([a, b], options=options) as weir:
-            client = send_get(weir)
-            wait_for(with_both_out(a, b))
-            weir.stop()
-            client.close()
+            with send_get(weir):
+                wait_for(with_both_out(a, b))
+                weir.stop()
 
 
 def test_a_reload_leaves_both_alone():

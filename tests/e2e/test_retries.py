@@ -36,7 +36,7 @@ def reset(conn, _):
     return False
 
 
-def edge(origins, retry=None, workers=1, route=None, **upstream):
+def edge(origins, retry=None, workers=1, route=None, options=None, **upstream):
     """The servers take turns: the first request goes to the first one."""
     servers = [{"address": o if isinstance(o, str) else o.address, "max_fails": 0}
                for o in origins]
@@ -45,7 +45,7 @@ def edge(origins, retry=None, workers=1, route=None, **upstream):
         settings["retry"] = retry
     return Weir({"app": settings},
                 [{"hosts": ["*"], "routes": [{"path": "/", "upstream": "app", **(route or {})}]}],
-                workers=workers)
+                workers=workers, **(options or {}))
 
 
 def free_port():
@@ -363,6 +363,24 @@ def test_a_client_that_leaves_while_its_retry_waits():
             assert line["status"] == 499 and line["attempts"] == 2
             assert line["tries"].split()[1::3] == ["503", "503"]
             assert len(a.requests) == 2
+
+
+def test_a_stop_cuts_a_retry():
+    released = threading.Event()
+
+    def hang(conn, _):
+        released.wait(20)
+        return False
+
+    with Backend("a", answer=reset) as a, Backend("b", answer=hang) as b:
+        options = {"shutdown": {"grace": "200ms"}, "expect_exit": 1}
+        with edge([a, b], options=options) as weir:
+            with weir.client() as client:
+                client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                wait_for(lambda: len(a.requests) == len(b.requests) == 1)
+                weir.stop()
+                assert weir.access_log(1)[0]["tries"].split()[1::3] == ["reset", "shutdown"]
+        released.set()
 
 
 def test_backoff_lies_between_half_of_it_and_the_whole():
