@@ -236,8 +236,8 @@ class Bench:
         return sample
 
     def beside_a_crowd(self, scenario, peer, elsewhere):
-        """The crowd takes CPU time of the load generator and the origins: what it costs the clients of
-        a proxy is seen beside a proxy that it leaves alone."""
+        """The crowd takes CPU time of the load generator and the origins: what it costs the clients
+        of a proxy is seen beside a proxy that it leaves alone."""
         def load(to, seconds):
             return self.h1_load(to, scenario.path, scenario.connections, rate=SLOW_RATE,
                                 seconds=seconds)
