@@ -12,6 +12,7 @@ import pytest
 
 from support.load import Load
 from support.origin import Origin, by_request
+from support.waiting import wait_for
 from support.weir import Weir
 
 SO_ATTACH_FILTER = 26
@@ -47,27 +48,15 @@ def weir_for(servers, settings):
                 sites=[{"hosts": ["*"], "routes": [{"path": "/", "upstream": "app"}]}])
 
 
-def wait_down(weir, address, seconds=15):
-    deadline = time.monotonic() + seconds
-    while weir.metric("weir_upstream_server_up", server=address) != 0:
-        assert time.monotonic() < deadline, weir.metrics()
-        time.sleep(0.02)
-
-
 def failures_of(servers, broken, break_it, settings):
     """The failed requests of a load during which one of the servers breaks."""
     with weir_for(servers, settings) as weir:
         with Load(lambda: weir.client().request) as load:
-            deadline = time.monotonic() + 15
-            while len(load.done) < 100:
-                assert time.monotonic() < deadline, load.failures
-                time.sleep(0.01)
+            wait_for(lambda: len(load.done) >= 100, 15)
             break_it()
-            wait_down(weir, broken)
+            wait_for(lambda: weir.metric("weir_upstream_server_up", server=broken) == 0, 15)
             served = len(load.done)
-            while len(load.done) < served + 100:
-                assert time.monotonic() < deadline + 15, load.failures
-                time.sleep(0.01)
+            wait_for(lambda: len(load.done) >= served + 100, 15)
         return load.failures
 
 
