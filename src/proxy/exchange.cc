@@ -59,18 +59,23 @@ Step Exchange::enter(Step at) {
 // clang-format on
 
 Exchange::Exchange(ProxyWorker& worker, ClientSide& client)
+    : Exchange(worker, client, worker.pin(client.listener_slot()),
+               worker.listener_index(client.listener_slot())) {
+  worker_.metrics().requests_in_flight.add();
+}
+
+Exchange::Exchange(ProxyWorker& worker, ClientSide& client, Epoch* pinned, uint32_t listener)
     : worker_(worker),
       client_(client),
       arena_(worker.net().blocks()),
-      pinned_(worker.pin(client.listener_slot())),
-      listener_(worker.listener_index(client.listener_slot())),
+      pinned_(pinned),
+      listener_(listener),
       request_(arena_),
       held_request_(worker.net().blocks()),
       held_response_(worker.net().blocks()),
       replay_(worker.net().blocks()),
       deadline_(worker.net().timers(), this, &net::Timer::call<Exchange, &Exchange::on_deadline>),
       started_us_(worker.net().now_us()) {
-  worker_.metrics().requests_in_flight.add();
   id_ = worker_.exchanges().insert(*this);
 }
 
@@ -258,6 +263,10 @@ Step Exchange::commit_head() {
   if (upgraded_ && !local_) return start_tunnel();
   committed_ = true;
   framing_ = framing_for_client();
+  if (is_fetch_) {
+    client_.send_head(*response_, framing_, {});
+    return Step::kRelay;
+  }
   const uint64_t debt = request_done_ ? 0 : client_.body_left();
   // A client that waits for a 100 may send its body or not: what comes next would be a guess.
   const bool may_not_come =
@@ -296,9 +305,9 @@ void Exchange::end(bool cut) {
   ++epoch_;
   deadline_.cancel();
   if (shadow_.generation != 0) leave_shadow();
-  write_summary();
+  if (!is_fetch_) write_summary();
   if (id_.generation != 0) worker_.exchanges().erase(id_);
-  worker_.metrics().requests_in_flight.sub();
+  if (!is_fetch_) worker_.metrics().requests_in_flight.sub();
   unpin();
   client_.exchange_over(cut);
 }

@@ -66,6 +66,8 @@ class Exchange final : public net::Mortal,
                        public Pooled<Exchange> {
  public:
   Exchange(ProxyWorker& worker, ClientSide& client);
+  // Of a fetch, for `asker`'s client (fetch.h).
+  Exchange(Exchange& asker, ClientSide& client, const Route& route);
   ~Exchange() override;
 
   // The connection fills request() and then says one of these, once.
@@ -80,6 +82,11 @@ class Exchange final : public net::Mortal,
   void on_client_failed(ErrorKind kind, const char* detail);  // gone, late, or broken body framing
   void on_client_tunnel_bytes(std::string_view bytes);
   void on_client_tunnel_eof();
+
+  // From its fetch (fetch.cc): request() is filled, once; nobody wants the rest.
+  void start_fetch();
+  void cancel_fetch();
+  const Error& error() const { return error_; }
 
   // For filters and templates.
   Arena& arena() { return arena_; }
@@ -98,6 +105,7 @@ class Exchange final : public net::Mortal,
   int response_status() const { return response_ == nullptr ? 0 : response_->status; }
   const upstream::EndpointState* server() const;
   ProxyWorker& worker() { return worker_; }
+  const ClientSide& client_side() const { return client_; }
 
   // For Resume and the connection.
   Id id() const { return id_; }
@@ -115,6 +123,8 @@ class Exchange final : public net::Mortal,
  private:
   friend class FilterContext;
   friend class HedgeTry;
+
+  Exchange(ProxyWorker& worker, ClientSide& client, Epoch* pinned, uint32_t listener);
 
   // The life of a request (exchange.cc).
   void advance();
@@ -335,6 +345,7 @@ class Exchange final : public net::Mortal,
   bool upgraded_ = false;
   bool grpc_ = false;           // a call of gRPC: its errors are told in its own way
   bool attempt_edits_ = false;  // some filter uses on_attempt
+  bool is_fetch_ = false;       // of weir's own: nobody else hears of it
   bool may_mirror_ = true;      // no head has gone out yet, and it is no shadow itself
   bool client_tunnel_eof_ = false;
   bool server_tunnel_eof_ = false;

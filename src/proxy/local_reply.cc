@@ -123,6 +123,10 @@ void Exchange::set_local_body(std::string_view body) {
 
 Step Exchange::reply(LocalReply local, const Error& error) {
   if (error && !error_) error_ = error;
+  if (is_fetch_) {  // who waits for it answers
+    end(true);
+    return Step::kOver;
+  }
   if (grpc_ && local.status >= 400) return reply_grpc(local);
   const bool standard_body = local.body.empty() && local.status >= 400;
   const ErrorPage* page = standard_body ? error_page(local.status) : nullptr;

@@ -1,0 +1,97 @@
+#include "proxy/fetch.h"
+
+#include <utility>
+
+#include "net/worker.h"
+#include "proxy/exchange.h"
+#include "proxy/proxy_worker.h"
+
+namespace weir::proxy {
+
+Fetch::Fetch(Exchange& asker, const Route& route, size_t body_max_bytes, User& user)
+    : client_(asker.client_side()),
+      body_max_bytes_(body_max_bytes),
+      user_(&user),
+      exchange_(std::make_unique<Exchange>(asker, static_cast<ClientSide&>(*this), route)),
+      body_(asker.worker().net().blocks()) {}
+
+http::RequestHead& Fetch::request() { return exchange_->request(); }
+
+void Fetch::start() { exchange_->start_fetch(); }
+
+void Fetch::cancel() {
+  user_ = nullptr;
+  if (exchange_ != nullptr) exchange_->cancel_fetch();
+}
+
+// ---- the answer ----
+
+void Fetch::send_head(const http::ResponseHead& head, const http::ResponseFraming&,
+                      std::string_view) {
+  head_ = &head;
+  if (user_ != nullptr && !user_->on_fetch_head(head)) user_ = nullptr;
+}
+
+// Nothing calls the exchange back from here: it is cut in a later round of the turn, and until then
+// its server is read no further.
+void Fetch::send_body(std::string_view piece) {
+  body_bytes_ += piece.size();
+  if (too_large_) return;
+  if (body_bytes_ <= body_max_bytes_) {
+    if (user_ != nullptr) body_.append(piece);
+    return;
+  }
+  too_large_ = true;
+  body_.clear();
+  ProxyWorker* const worker = &exchange_->worker();
+  worker->net().defer([worker, id = exchange_->id()] {
+    if (Exchange* exchange = worker->exchanges().find(id)) exchange->cancel_fetch();
+  });
+}
+
+void Fetch::exchange_over(bool cut) {
+  const Exchange& exchange = *exchange_;  // until the end of the turn
+  exchange_->worker().net().bury(std::move(exchange_));
+  User* const user = std::exchange(user_, nullptr);
+  if (user == nullptr) return;
+  if (too_large_) {
+    user->on_fetch_failed(
+        {Source::kUpstream, ErrorKind::kTooLarge, Retry::kNever, "too large an answer"});
+  } else if (cut) {
+    user->on_fetch_failed(exchange.error());
+  } else {
+    user->on_fetched(*head_, body_);
+  }
+}
+
+// ---- the exchange's part ----
+
+// The snapshot is the asker's: what was configured together answers together.
+Exchange::Exchange(Exchange& asker, ClientSide& client, const Route& route)
+    : Exchange(asker.worker_, client, asker.pinned_, asker.listener_) {
+  is_fetch_ = true;
+  ++pinned_->pins;
+  route_ = &route;
+  cluster_ = route.cluster.get();
+  identity_ = asker.identity_;
+  if (identity_.forwarded_host.empty()) identity_.forwarded_host = asker.request_.authority;
+  request_.method_text = http::method_name(request_.method);
+  request_.target = request_.path = "/";
+}
+
+void Exchange::start_fetch() {
+  if (id_.generation == 0) {
+    error_ = {Source::kWeir, ErrorKind::kOverload, Retry::kNever, "out of memory budget"};
+    end(true);
+    return;
+  }
+  request_done_ = true;
+  path_ = request_.path;
+  arm_total();
+  step_ = Step::kPick;
+  advance();
+}
+
+void Exchange::cancel_fetch() { end(true); }
+
+}  // namespace weir::proxy
