@@ -1,13 +1,9 @@
 #include "upstream/names.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
-#include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "net/clock.h"
@@ -45,19 +41,8 @@ uint64_t look_again_ms(uint64_t every_ms, uint64_t ttl_ms, bool failed) {
 }
 
 NameWatcher::NameWatcher(std::string servers)
-    : resolver_(std::move(servers)), wakeup_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  WEIR_CHECK(wakeup_fd_ >= 0);
-}
-
-NameWatcher::~NameWatcher() {
-  {
-    std::lock_guard lock(mutex_);
-    over_ = true;
-  }
-  wake();
-  if (thread_.joinable()) thread_.join();
-  close(wakeup_fd_);
-}
+    : thread_(std::move(servers),
+              [this](net::Resolver& resolver) { return ask_what_is_due(resolver); }) {}
 
 std::vector<std::string> NameWatcher::watch(const std::vector<NameWatch>& watches) {
   std::vector<std::string> reasons(watches.size());
@@ -74,8 +59,7 @@ std::vector<std::string> NameWatcher::watch(const std::vector<NameWatch>& watche
     }
   }
   look_at_ms_ = 0;
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
-  wake();
+  thread_.wake();
   const auto all_known = [&] {
     return std::all_of(watches.begin(), watches.end(), [&](const NameWatch& watch) {
       return watch.state->has_address() || names_[watch.host].answered;
@@ -90,26 +74,8 @@ std::vector<std::string> NameWatcher::watch(const std::vector<NameWatch>& watche
   return reasons;
 }
 
-void NameWatcher::wake() const {
-  const uint64_t one = 1;
-  (void)!write(wakeup_fd_, &one, sizeof(one));
-}
-
-void NameWatcher::run() {
-  for (;;) {
-    {
-      std::lock_guard lock(mutex_);
-      if (over_) return;
-    }
-    const int wait_ms = ask_what_is_due();
-    resolver_.wait(wakeup_fd_, wait_ms);
-    uint64_t ignored = 0;
-    (void)!read(wakeup_fd_, &ignored, sizeof(ignored));
-  }
-}
-
 // Returns how long nothing else will be due.
-int NameWatcher::ask_what_is_due() {
+int NameWatcher::ask_what_is_due(net::Resolver& resolver) {
   constexpr uint64_t kLongestWaitMs = 60'000;
   std::vector<std::string> due;
   std::unique_lock lock(mutex_);
@@ -123,7 +89,7 @@ int NameWatcher::ask_what_is_due() {
         at = names_.erase(at);
         continue;
       }
-      const bool room = resolver_.under_way() + due.size() < limits::kLookUpsAtOnce;
+      const bool room = resolver.under_way() + due.size() < limits::kLookUpsAtOnce;
       if (!name.asking && name.next_ms <= now_ms && room) {
         name.asking = true;
         due.push_back(at->first);
@@ -135,14 +101,13 @@ int NameWatcher::ask_what_is_due() {
   }
   lock.unlock();
   for (const std::string& host : due) {
-    resolver_.look_up(host,
-                      [this, host](net::NameAnswer answer) { take(host, std::move(answer)); });
+    resolver.look_up(host, [this, host](net::NameAnswer answer) { take(host, std::move(answer)); });
   }
   lock.lock();
   const uint64_t looked_at_ms = look_at_ms_;
   lock.unlock();
   // Without room, what is due waits for an answer.
-  if (resolver_.under_way() >= limits::kLookUpsAtOnce) return kLongestWaitMs;
+  if (resolver.under_way() >= limits::kLookUpsAtOnce) return kLongestWaitMs;
   const uint64_t then_ms = net::monotonic_ms();
   return looked_at_ms <= then_ms ? 0 : static_cast<int>(looked_at_ms - then_ms);
 }

@@ -7,11 +7,11 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "net/resolver.h"
+#include "upstream/asking_thread.h"
 #include "upstream/cluster.h"
 
 namespace weir::upstream {
@@ -35,7 +35,6 @@ class NameWatcher {
  public:
   // `servers`: as net::Resolver takes it.
   explicit NameWatcher(std::string servers);
-  ~NameWatcher();
   NameWatcher(const NameWatcher&) = delete;
   NameWatcher& operator=(const NameWatcher&) = delete;
 
@@ -59,22 +58,16 @@ class NameWatcher {
     bool answered = false;
   };
 
-  void run();
-  int ask_what_is_due();
+  int ask_what_is_due(net::Resolver& resolver);
   void take(const std::string& host, net::NameAnswer answer);
   static uint64_t pause_ms(const Name& name, uint64_t ttl_ms);
-  void wake() const;
-
-  net::Resolver resolver_;  // the thread's
-  const int wakeup_fd_;     // eventfd: there is something new to ask, or it is over
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable answered_;
   std::unordered_map<std::string, Name> names_;
   uint64_t look_at_ms_ = 0;  // no name is due before
-  bool over_ = false;
 
-  std::thread thread_;
+  AskingThread thread_;
 };
 
 }  // namespace weir::upstream

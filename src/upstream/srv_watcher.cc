@@ -1,13 +1,9 @@
 #include "upstream/srv_watcher.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
-#include "base/check.h"
 #include "base/limits.h"
 #include "net/clock.h"
 #include "upstream/names.h"
@@ -15,19 +11,8 @@
 namespace weir::upstream {
 
 SrvWatcher::SrvWatcher(std::string servers)
-    : resolver_(std::move(servers)), wakeup_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  WEIR_CHECK(wakeup_fd_ >= 0);
-}
-
-SrvWatcher::~SrvWatcher() {
-  {
-    std::lock_guard lock(mutex_);
-    over_ = true;
-  }
-  wake();
-  if (thread_.joinable()) thread_.join();
-  close(wakeup_fd_);
-}
+    : thread_(std::move(servers),
+              [this](net::Resolver& resolver) { return ask_what_is_due(resolver); }) {}
 
 SrvList SrvWatcher::list(const SrvName& name, uint64_t wait_ms) {
   std::unique_lock lock(mutex_);
@@ -35,8 +20,7 @@ SrvList SrvWatcher::list(const SrvName& name, uint64_t wait_ms) {
   if (is_new) {
     found->second.list.error = "no answer yet";
     found->second.list.version = ++last_version_;
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
-    wake();
+    thread_.wake();
   }
   answered_.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] {
     const auto now = questions_.find(name);
@@ -59,26 +43,8 @@ void SrvWatcher::keep(const std::vector<SrvName>& names) {
   });
 }
 
-void SrvWatcher::wake() const {
-  const uint64_t one = 1;
-  (void)!write(wakeup_fd_, &one, sizeof(one));
-}
-
-void SrvWatcher::run() {
-  for (;;) {
-    {
-      std::lock_guard lock(mutex_);
-      if (over_) return;
-    }
-    const int wait_ms = ask_what_is_due();
-    resolver_.wait(wakeup_fd_, wait_ms);
-    uint64_t ignored = 0;
-    (void)!read(wakeup_fd_, &ignored, sizeof(ignored));
-  }
-}
-
 // Returns how long nothing else will be due.
-int SrvWatcher::ask_what_is_due() {
+int SrvWatcher::ask_what_is_due(net::Resolver& resolver) {
   constexpr uint64_t kLongestWaitMs = 60'000;
   std::vector<SrvName> due;
   uint64_t wait_ms = kLongestWaitMs;
@@ -89,19 +55,19 @@ int SrvWatcher::ask_what_is_due() {
       if (question.asking) continue;
       if (question.next_ms > now_ms) {
         wait_ms = std::min(wait_ms, question.next_ms - now_ms);
-      } else if (resolver_.under_way() + due.size() < limits::kLookUpsAtOnce) {
+      } else if (resolver.under_way() + due.size() < limits::kLookUpsAtOnce) {
         question.asking = true;
         due.push_back(name);
       }  // without room, it waits for an answer
     }
   }
-  const size_t expected = resolver_.under_way() + due.size();
+  const size_t expected = resolver.under_way() + due.size();
   for (const SrvName& name : due) {
-    resolver_.look_up_srv(name.name,
-                          [this, name](net::SrvAnswer answer) { take(name, std::move(answer)); });
+    resolver.look_up_srv(name.name,
+                         [this, name](net::SrvAnswer answer) { take(name, std::move(answer)); });
   }
   // What was answered at once, by a failure, may be due before all others.
-  return resolver_.under_way() < expected ? 0 : static_cast<int>(wait_ms);
+  return resolver.under_way() < expected ? 0 : static_cast<int>(wait_ms);
 }
 
 void SrvWatcher::take(const SrvName& name, net::SrvAnswer answer) {

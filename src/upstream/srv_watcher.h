@@ -8,10 +8,10 @@
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "net/resolver.h"
+#include "upstream/asking_thread.h"
 
 namespace weir::upstream {
 
@@ -35,7 +35,6 @@ class SrvWatcher {
  public:
   // `servers`: as net::Resolver takes it.
   explicit SrvWatcher(std::string servers);
-  ~SrvWatcher();
   SrvWatcher(const SrvWatcher&) = delete;
   SrvWatcher& operator=(const SrvWatcher&) = delete;
 
@@ -54,21 +53,15 @@ class SrvWatcher {
     bool answered = false;
   };
 
-  void run();
-  int ask_what_is_due();
+  int ask_what_is_due(net::Resolver& resolver);
   void take(const SrvName& name, net::SrvAnswer answer);
-  void wake() const;
-
-  net::Resolver resolver_;  // the thread's
-  const int wakeup_fd_;     // eventfd: there is something new to ask, or it is over
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable answered_;
   std::map<SrvName, Question> questions_;
   uint64_t last_version_ = 0;
-  bool over_ = false;
 
-  std::thread thread_;
+  AskingThread thread_;
 };
 
 }  // namespace weir::upstream
