@@ -21,6 +21,7 @@
 #include "fake_kernel.h"
 #include "net/listener.h"
 #include "net/worker.h"
+#include "picks.h"
 #include "proxy/log_writer.h"
 #include "proxy/proxy_worker.h"
 
@@ -271,5 +272,6 @@ int main(int argc, char** argv) {
     if (argc > 3 && scenario.name != std::string_view(argv[3])) continue;
     weir::micro::run_scenario(scenario, requests, rounds);
   }
+  weir::micro::run_picks(requests, rounds, argc > 3 ? argv[3] : "");
   return 0;
 }

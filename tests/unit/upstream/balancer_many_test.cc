@@ -2,8 +2,6 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
 #include <map>
 #include <optional>
 #include <string>
@@ -150,30 +148,6 @@ TEST_CASE("many servers: weights without a common divisor are scaled, nobody's t
   CHECK(*std::min_element(counts.begin(), counts.end()) >= 1);
   const double per_weight = static_cast<double>(counts[999]) / 1000;
   CHECK(counts[499] == Approx(per_weight * 500).margin(1.01));
-}
-
-// Printed, not asserted: weir_tests "[.times]".
-TEST_CASE("many servers: ns a pick", "[.times]") {
-  for (const auto& [balance, name] : kKinds) {
-    for (const double bound : {0.0, 1.25}) {
-      if (bound != 0 && balance != Balance::kHash) continue;
-      ManyWorld world(balance, bound);
-      for (size_t i = 0; i < kMany; i += 10) world.take_down(i);
-      constexpr uint64_t kPicks = 1'000'000;
-      const auto start = std::chrono::steady_clock::now();
-      for (uint64_t i = 0; i < kPicks; ++i) {
-        const std::optional<uint64_t> key = balance == Balance::kHash
-                                                ? std::optional<uint64_t>(i * 0x9e3779b97f4a7c15)
-                                                : std::nullopt;
-        Balancer::release(
-            *world.balancer.pick(world.cluster(), test::kNow + i / 1000, {{}, key}).server);
-      }
-      const std::chrono::duration<double, std::nano> took =
-          std::chrono::steady_clock::now() - start;
-      std::printf("%-12s bounded_load %.2f: %4.0f ns\n", name, bound,
-                  took.count() / static_cast<double>(kPicks));
-    }
-  }
 }
 
 }  // namespace
