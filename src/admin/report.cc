@@ -167,6 +167,31 @@ std::string routes_text(const Json& status) {
   return table.empty() ? "" : "\n" + table.text();
 }
 
+std::string splits_text(const Json& status) {
+  Table table({"SPLIT OF", "UPSTREAM", "WEIGHT %", "REQUESTS", "STATE"});
+  for (const Json& split : at(status, "splits")) {
+    for (const Json& side : at(split, "to")) {
+      table.add({text_of(at(split, "route")), text_of(at(side, "upstream")),
+                 text_of(at(side, "weight")), text_of(at(side, "requests")),
+                 is_true(at(side, "rolled_back")) ? "rolled back" : ""});
+    }
+  }
+  return table.empty() ? "" : "\n" + table.text();
+}
+
+std::string mirrors_text(const Json& status) {
+  Table table({"MIRROR OF", "UPSTREAM", "SAME", "DIFFERENT", "FAILED", "SKIPPED", "UNCOMPARED"});
+  for (const Json& mirror : at(status, "mirrors")) {
+    std::vector<std::string> row;
+    for (const char* key :
+         {"route", "upstream", "same", "different", "failed", "skipped", "uncompared"}) {
+      row.push_back(text_of(at(mirror, key)));
+    }
+    table.add(std::move(row));
+  }
+  return table.empty() ? "" : "\n" + table.text();
+}
+
 constexpr const char* kNotOurs = "the answer is not that of a weir";
 
 Json parse(std::string_view text) { return Json::parse(text, nullptr, false); }
@@ -180,7 +205,7 @@ Result<std::string> status_report(std::string_view status_json, std::string_view
     return Result<std::string>::failure(kNotOurs);
   }
   return head_lines(status, health) + listeners_text(status) + servers_text(status) +
-         routes_text(status);
+         routes_text(status) + splits_text(status) + mirrors_text(status);
 }
 
 Result<ReloadReport> reload_report(std::string_view receipt_json) {

@@ -8,6 +8,7 @@
 #include "admin/health.h"
 #include "admin/json.h"
 #include "admin/reload.h"
+#include "admin/sides.h"
 #include "admin/totals.h"
 #include "base/blocks.h"
 #include "net/clock.h"
@@ -143,6 +144,8 @@ std::string status_json(proxy::StatusSource& source) {
       {"workers", workers_json(workers)},
       {"upstreams", loaded ? upstreams_json(*snapshot, net::monotonic_ms()) : Json::object()},
       {"routes", routes_json(workers)},
+      {"splits", loaded ? splits_json(*snapshot, workers) : Json::array()},
+      {"mirrors", loaded ? mirrors_json(*snapshot, workers) : Json::array()},
   }));
 }
 

@@ -4,8 +4,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "admin/health.h"
+#include "admin/report.h"
 #include "fake_source.h"
 #include "net/clock.h"
+#include "proxy/mirror.h"
+#include "proxy/split.h"
 #include "version.h"
 
 namespace weir::admin {
@@ -87,6 +91,55 @@ TEST_CASE("/status sums routes over workers and knows their quantiles") {
                                   "5xx":2,"p50_ms":7.5,"p95_ms":9.75,"p99_ms":9.95})"));
 }
 
+TEST_CASE("/status tells of splits and mirrors") {
+  FakeSource source;
+  source.add_cluster("app", {"10.0.0.1:80"});
+  source.add_cluster("canary", {"10.0.0.2:80"});
+  source.add_cluster("shadow", {"10.0.0.3:80"});
+  const auto& clusters = source.current->clusters;
+  auto split = std::make_shared<proxy::Split>();
+  split->name = "release";
+  split->to = {{clusters[0], 9'950}, {clusters[1], 50}};
+  split->rollback = std::make_shared<upstream::Rollback>(
+      split->name, split->upstreams(),
+      upstream::RollbackConfig{.error_rate_over = 0.02, .min_requests = 10});
+  for (uint64_t ms = 1'000; ms < 1'020; ++ms) {
+    split->rollback->note(0, false, 1'000, ms);
+    split->rollback->note(1, true, 1'000, ms);
+  }
+  split->rollback->note(0, false, 1'000, 2'000);
+  auto mirror = std::make_shared<proxy::Mirror>();
+  mirror->cluster = clusters[2];
+  mirror->sample = 0.25;
+  proxy::Route route;
+  route.name = "sides-test";
+  route.label = proxy::labels().id("sides-test");
+  route.split = split;
+  route.mirror = mirror;
+  source.current->sites.emplace_back();
+  source.current->sites.back().routes = {proxy::Route(), route};
+  for (int i = 0; i < 2; ++i) {
+    Metrics& metrics = source.add_worker();
+    metrics.split_requests.add(Metrics::split_key(route.label, 0), 5);
+    metrics.mirror_requests.add(
+        Metrics::mirror_key(route.label, 2, proxy::MirrorResult::kDifferent));
+  }
+  const Json status = Json::parse(status_json(source));
+  CHECK(status["splits"] == Json::parse(R"([{"route":"sides-test","name":"release","to":[
+      {"upstream":"app","weight":99.5,"requests":10,"rolled_back":false},
+      {"upstream":"canary","weight":0.5,"requests":0,"rolled_back":true}]}])"));
+  CHECK(status["mirrors"] ==
+        Json::parse(R"([{"route":"sides-test","upstream":"shadow","sample":0.25,
+      "same":0,"different":2,"failed":0,"skipped":0,"uncompared":0}])"));
+  const std::string text = status_report(status_json(source), health_json(source).body).value();
+  CHECK(text.find("SPLIT OF    UPSTREAM  WEIGHT %  REQUESTS  STATE\n"
+                  "sides-test  app           99.5        10\n"
+                  "sides-test  canary         0.5         0  rolled back\n") != std::string::npos);
+  CHECK(text.find("MIRROR OF   UPSTREAM  SAME  DIFFERENT  FAILED  SKIPPED  UNCOMPARED\n"
+                  "sides-test  shadow       0          2       0        0           0\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("/status is there before the first config") {
   FakeSource source;
   source.current = nullptr;
@@ -94,6 +147,8 @@ TEST_CASE("/status is there before the first config") {
   CHECK(status["listeners"] == Json::array());
   CHECK(status["upstreams"] == Json::object());
   CHECK(status["routes"] == Json::array());
+  CHECK(status["splits"] == Json::array());
+  CHECK(status["mirrors"] == Json::array());
 }
 
 }  // namespace
