@@ -305,6 +305,7 @@ void Exchange::end(bool cut) {
   ++epoch_;
   deadline_.cancel();
   if (shadow_.generation != 0) leave_shadow();
+  if (side_ != nullptr && !response_begun_) note_side_left();
   if (!is_fetch_) write_summary();
   if (id_.generation != 0) worker_.exchanges().erase(id_);
   if (!is_fetch_) worker_.metrics().requests_in_flight.sub();

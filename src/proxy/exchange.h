@@ -150,6 +150,7 @@ class Exchange final : public net::Mortal,
   // Splits (side.cc).
   void choose_side();
   void tell_side();
+  void note_side_left();
 
   // Local answers (local_reply.cc).
   Step reply(LocalReply reply, const Error& error);

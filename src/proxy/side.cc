@@ -48,4 +48,12 @@ void Exchange::tell_side() {
   http::add_cookie(headers, split.cookie, side_->drawn, split.ttl_ms / 1000, scheme() == "https");
 }
 
+// The client is gone before there was an answer: a canary that hangs must not look as if nobody
+// had asked it.
+void Exchange::note_side_left() {
+  if (!side_->counts) return;
+  side_->split->rollback->note_left(side_->target, worker_.net().now_us() - side_->since_us,
+                                    worker_.net().now_ms());
+}
+
 }  // namespace weir::proxy

@@ -65,12 +65,14 @@ double latency_quantile_us(const LatencyCounts<uint32_t>& counts, double quantil
 void Rollback::Sum::add(const Sum& other) {
   answers += other.answers;
   errors += other.errors;
+  left += other.left;
   for (size_t i = 0; i < latency.steps.size(); ++i) latency.steps[i] += other.latency.steps[i];
 }
 
 void Rollback::Sum::subtract(const Sum& other) {
   answers -= other.answers;
   errors -= other.errors;
+  left -= other.left;
   for (size_t i = 0; i < latency.steps.size(); ++i) latency.steps[i] -= other.latency.steps[i];
 }
 
@@ -89,6 +91,17 @@ void Rollback::note(size_t upstream, bool error, uint64_t latency_us, uint64_t n
   totals.answers.fetch_add(1, kRelaxed);
   if (error) totals.errors.fetch_add(1, kRelaxed);
   totals.latency.steps[latency_step(latency_us)].fetch_add(1, kRelaxed);
+  look_when_due(now_ms);
+}
+
+void Rollback::note_left(size_t upstream, uint64_t waited_us, uint64_t now_ms) {
+  Totals& totals = totals_[upstream];
+  totals.left.fetch_add(1, kRelaxed);
+  totals.latency.steps[latency_step(waited_us)].fetch_add(1, kRelaxed);
+  look_when_due(now_ms);
+}
+
+void Rollback::look_when_due(uint64_t now_ms) {
   uint64_t due_ms = next_look_ms_.load(kRelaxed);
   if (now_ms < due_ms) return;
   if (next_look_ms_.compare_exchange_strong(due_ms, now_ms + kLookMs, kRelaxed)) look(now_ms);
@@ -131,6 +144,7 @@ void Rollback::take_counts(size_t upstream) {
   Sum now;
   now.answers = totals.answers.load(kRelaxed);
   now.errors = totals.errors.load(kRelaxed);
+  now.left = totals.left.load(kRelaxed);
   for (size_t i = 0; i < now.latency.steps.size(); ++i) {
     now.latency.steps[i] = totals.latency.steps[i].load(kRelaxed);
   }
@@ -142,26 +156,37 @@ void Rollback::take_counts(size_t upstream) {
 }
 
 void Rollback::judge() {
-  const Sum& base = windows_.front().sum;
-  if (base.answers < config_.min_requests) return;
   for (size_t i = 1; i < windows_.size(); ++i) {
-    const Sum& canary = windows_[i].sum;
-    if (is_rolled_back(i) || canary.answers < config_.min_requests) continue;
-    const double excess = rate(canary.errors, canary.answers) - rate(base.errors, base.answers);
-    if (config_.error_rate_over > 0 && canary.errors >= kErrorsMin &&
-        excess > config_.error_rate_over) {
-      take_back(i, fmt::format("{} of {} answers were 5xx, {} of {} of {}", canary.errors,
-                               canary.answers, base.errors, base.answers, upstreams_.front()));
-      continue;
-    }
-    if (config_.p95_over == 0) continue;
-    const double p95_us = latency_quantile_us(canary.latency, 0.95);
-    const double base_p95_us = latency_quantile_us(base.latency, 0.95);
-    if (p95_us > base_p95_us * (1 + config_.p95_over) && p95_us > base_p95_us + kLatencyMarginUs) {
-      take_back(i, fmt::format("its p95 was {:.1f} ms, that of {} {:.1f} ms", p95_us / 1000,
-                               upstreams_.front(), base_p95_us / 1000));
-    }
+    if (is_rolled_back(i)) continue;
+    std::string why = more_errors(i);
+    if (why.empty()) why = more_latency(i);
+    if (!why.empty()) take_back(i, why);
   }
+}
+
+// Empty: it is no worse than it may be.
+std::string Rollback::more_errors(size_t upstream) const {
+  const Sum& base = windows_.front().sum;
+  const Sum& canary = windows_[upstream].sum;
+  if (config_.error_rate_over == 0 || canary.errors < kErrorsMin) return {};
+  if (std::min(base.answers, canary.answers) < config_.min_requests) return {};
+  const double excess = rate(canary.errors, canary.answers) - rate(base.errors, base.answers);
+  if (excess <= config_.error_rate_over) return {};
+  return fmt::format("{} of {} answers were 5xx, {} of {} of {}", canary.errors, canary.answers,
+                     base.errors, base.answers, upstreams_.front());
+}
+
+std::string Rollback::more_latency(size_t upstream) const {
+  const Sum& base = windows_.front().sum;
+  const Sum& canary = windows_[upstream].sum;
+  const uint32_t known = std::min(base.answers + base.left, canary.answers + canary.left);
+  if (config_.p95_over == 0 || known < config_.min_requests) return {};
+  const double p95_us = latency_quantile_us(canary.latency, 0.95);
+  const double base_p95_us = latency_quantile_us(base.latency, 0.95);
+  if (p95_us <= base_p95_us * (1 + config_.p95_over)) return {};
+  if (p95_us <= base_p95_us + kLatencyMarginUs) return {};
+  return fmt::format("its p95 was {:.1f} ms, that of {} {:.1f} ms", p95_us / 1000,
+                     upstreams_.front(), base_p95_us / 1000);
 }
 
 void Rollback::take_back(size_t upstream, const std::string& why) {

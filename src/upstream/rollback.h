@@ -43,6 +43,8 @@ class Rollback {
 
   // An answer of that upstream, weir's own in its place included. May log, rarely.
   void note(size_t upstream, bool error, uint64_t latency_us, uint64_t now_ms);
+  // The client has left before there was an answer: it would have come later than that.
+  void note_left(size_t upstream, uint64_t waited_us, uint64_t now_ms);
   bool is_rolled_back(size_t upstream) const {
     return (rolled_back_.load(std::memory_order_relaxed) >> upstream & 1) != 0;
   }
@@ -54,11 +56,13 @@ class Rollback {
   struct alignas(64) Totals {
     std::atomic<uint32_t> answers{0};
     std::atomic<uint32_t> errors{0};
+    std::atomic<uint32_t> left{0};
     LatencyCounts<std::atomic<uint32_t>> latency;
   };
   struct Sum {
     uint32_t answers = 0;
     uint32_t errors = 0;
+    uint32_t left = 0;  // clients; counted in `latency`, too
     LatencyCounts<uint32_t> latency;
     void add(const Sum& other);
     void subtract(const Sum& other);
@@ -70,10 +74,13 @@ class Rollback {
     Sum last;  // the totals at the last look
   };
 
+  void look_when_due(uint64_t now_ms);
   void look(uint64_t now_ms);
   void move_to(uint64_t part);
   void take_counts(size_t upstream);
   void judge();
+  std::string more_errors(size_t upstream) const;
+  std::string more_latency(size_t upstream) const;
   void take_back(size_t upstream, const std::string& why);
 
   const std::string split_;

@@ -111,6 +111,34 @@ def test_a_canary_that_is_slow():
         assert set(world.ask(50)) == {"app"}
 
 
+def test_a_canary_that_hangs_until_its_users_leave():
+    over = threading.Event()
+
+    def hanging(conn, _):
+        over.wait(60)
+
+    rule = {"p95_over": "300%", "min_requests": 10}
+    with World(good("app"), by_request(hanging), rule) as world:
+        clients = [world.weir.client(timeout=20) for _ in range(60)]
+        for user, client in enumerate(clients):
+            client.send(f"GET / HTTP/1.1\r\nHost: a\r\nX-User: u{user}\r\n\r\n".encode())
+        asked = [origin.requests for origin in world.origins.values()]
+        wait_for(lambda: sum(map(len, asked)) == len(clients))
+        assert min(map(len, asked)) >= 10
+        of_app = [("X-User", world.origins["app"].requests[0].get("x-user"))]
+        time.sleep(0.3)  # what those of the canary have waited, at least
+        for client in clients:
+            client.sock.close()
+        deadline = time.monotonic() + 20
+        while not world.rolled_back():
+            assert time.monotonic() < deadline, "it never was"
+            assert world.weir.get(headers=of_app).body == b"app"
+            time.sleep(0.05)
+        over.set()
+        world.weir.wait_line(r"rolled back: its p95 was \d+\.\d ms")
+        assert set(world.ask(50)) == {"app"}
+
+
 def test_a_canary_as_good_as_its_base_stays():
     with World(failing_every(4, "app"), failing_every(4, "canary"),
                {**RULE, "error_rate_over": "50%"}) as world:

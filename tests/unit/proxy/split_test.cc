@@ -10,6 +10,7 @@
 #include "base/blocks.h"
 #include "http/forwarded.h"
 #include "http/message.h"
+#include "proxy/snapshot.h"
 #include "upstream/hash_table.h"
 
 namespace weir::proxy {
@@ -213,6 +214,45 @@ TEST_CASE("split: Vary names what decided, once") {
   world.split.remembers = false;
   world.key("client_ip");
   CHECK(world.split.vary_fields == Fields());
+}
+
+std::shared_ptr<upstream::Rollback> rolled_back() {
+  auto rollback = std::make_shared<upstream::Rollback>(
+      "s", std::vector<std::string>{"app", "canary"},
+      upstream::RollbackConfig{.error_rate_over = 0.1, .min_requests = 10});
+  for (uint64_t ms = 1'000; ms < 1'020; ++ms) {
+    rollback->note(0, false, 1'000, ms);
+    rollback->note(1, true, 1'000, ms);
+  }
+  rollback->note(0, false, 1'000, 2'000);
+  REQUIRE(rollback->is_rolled_back(1));
+  return rollback;
+}
+
+// A route without a split, one with a split that has no rule, and one for each of these.
+Snapshot snapshot_with(const std::vector<std::shared_ptr<upstream::Rollback>>& rollbacks) {
+  Snapshot snapshot;
+  std::vector<Route>& routes = snapshot.sites.emplace_back().routes;
+  routes.resize(2);
+  routes[1].split = std::make_shared<Split>();
+  for (const auto& rollback : rollbacks) {
+    auto split = std::make_shared<Split>();
+    split->rollback = rollback;
+    routes.emplace_back().split = std::move(split);
+  }
+  return snapshot;
+}
+
+TEST_CASE("split: a new one begins anew, one that stays keeps who is rolled back") {
+  const auto stays = rolled_back();
+  const auto comes = rolled_back();  // known from earlier, by somebody who still uses it
+  begin_new_splits(snapshot_with({stays}), snapshot_with({comes, stays}));
+  CHECK(stays->is_rolled_back(1));
+  CHECK_FALSE(comes->is_rolled_back(1));
+  begin_new_splits(snapshot_with({stays, comes}), snapshot_with({}));
+  CHECK(stays->is_rolled_back(1));
+  begin_new_splits(snapshot_with({}), snapshot_with({stays, stays}));
+  CHECK_FALSE(stays->is_rolled_back(1));
 }
 
 }  // namespace

@@ -126,6 +126,20 @@ TEST_CASE("rollback: a p95 above the base's, by more than allowed") {
   CHECK_FALSE(tiny.back());
 }
 
+TEST_CASE("rollback: clients that leave unanswered have waited, and are no errors") {
+  for (const bool by_errors : {true, false}) {
+    World world(by_errors ? kErrors : kLatency);
+    world.answer(kBase, 1000);
+    for (int i = 0; i < 100; ++i) world.rollback.note_left(kCanary, 50 * kFastUs, world.now_ms);
+    CHECK(world.back() != by_errors);
+  }
+  World both(kLatency);
+  for (int i = 0; i < 1000; ++i) {
+    both.rollback.note_left(i % 2 == 0 ? kBase : kCanary, 50 * kFastUs, both.now_ms);
+  }
+  CHECK_FALSE(both.back());
+}
+
 TEST_CASE("rollback: a split that is new begins anew") {
   World world(kErrors);
   world.answer(kBase, 1000);
