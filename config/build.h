@@ -102,6 +102,9 @@ void ask_for_srv(Build& build, const options::Node& upstreams);
 void build_srv(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
 // build_sticky.cc: upstreams.NAME.sticky. REQUIRES: all servers are built.
 void build_sticky(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
+// Where a site has several sticky upstreams that take each other's clients away. REQUIRES: its
+// routes are built.
+void warn_of_shared_cookies(Build& build, const options::Node& site_node, const proxy::Site& site);
 // Reports a name that no cookie can have.
 void read_cookie_name(const options::Node& node, options::Problems& problems, std::string& out);
 // build_upstreams.cc

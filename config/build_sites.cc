@@ -127,6 +127,7 @@ void build_site(Build& build, const Node& node, uint32_t index, const Level& def
                                        "one at least, as in "
                                        "routes: [{path: /, upstream: app}]")) {
     build_routes(build, *routes, level, site);
+    warn_of_shared_cookies(build, node, site);
   }
   later_level_keys(map);
   map.finish();

@@ -6,6 +6,7 @@
 #include "config/build.h"
 #include "filters/header_name.h"
 #include "http/rules.h"
+#include "upstream/sticky.h"
 
 namespace weir::config {
 
@@ -111,9 +112,24 @@ void read_key(MapReader& map, Split& split) {
   }
 }
 
+// A client has one cookie of a name: the server's would be taken for the side's.
+void check_cookie(MapReader& map, const Split& split) {
+  if (!split.remembers) return;
+  for (const proxy::SplitTarget& target : split.to) {
+    if (target.cluster == nullptr || target.cluster->sticky == nullptr) continue;
+    if (target.cluster->sticky->cookie() != split.cookie) continue;
+    const Node* cookie = map.find("cookie");
+    map.problems().error(
+        cookie == nullptr ? map.node() : *cookie,
+        "upstream " + target.cluster->name + " is sticky by the cookie " + split.cookie + ", too",
+        "a side is remembered by a cookie of its own");
+  }
+}
+
 void read_rollback(const Node& section, Problems& problems, Split& split) {
   constexpr double kP95OverMax = 100;  // times
   upstream::RollbackConfig rule;
+  const size_t errors_before = problems.error_count();
   MapReader map(section, problems);
   if (const Node* node = map.find("error_rate_over")) {
     read_percent(*node, problems, rule.error_rate_over);
@@ -124,8 +140,8 @@ void read_rollback(const Node& section, Problems& problems, Split& split) {
   map.duration_ms("window", {1'000, kDayMs}, rule.window_ms);
   map.u32("min_requests", {10, 1'000'000}, rule.min_requests);
   map.finish();
-  if (map.is_map() && map.node().find("error_rate_over") == nullptr &&
-      map.node().find("p95_over") == nullptr) {
+  const bool read = problems.error_count() == errors_before;
+  if (read && rule.error_rate_over == 0 && rule.p95_over == 0) {
     problems.error(section, "has no rule", "as in rollback: {error_rate_over: 2%, p95_over: 50%}");
   } else if (split.to.size() == 1) {
     problems.error(section, "has nothing to take back", "the split has one upstream only");
@@ -154,6 +170,7 @@ void build_split(Build& build, const Node& node, const proxy::Site& site, proxy:
                                    "{upstream: canary, weight: 5}]")) {
     read_targets(build, *to, *split);
   }
+  check_cookie(map, *split);
   if (const Node* section = map.find("override")) read_override(*section, problems, *split);
   map.boolean("vary", split->vary);
   if (const Node* section = map.find("rollback")) read_rollback(*section, problems, *split);

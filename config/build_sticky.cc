@@ -1,9 +1,13 @@
 // upstreams.NAME.sticky
+#include <map>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "config/build.h"
 #include "http/rules.h"
+#include "proxy/split.h"
 #include "upstream/sticky.h"
 
 namespace weir::config {
@@ -45,6 +49,33 @@ void build_sticky(Build& build, MapReader& upstream, upstream::Cluster& cluster)
   map.finish();
   cluster.sticky = std::make_shared<const upstream::Sticky>(std::move(cookie), ttl_ms / 1000,
                                                             secret, cluster.name, cluster.servers);
+}
+
+// Sides of one split may share a cookie: a user has one side.
+void warn_of_shared_cookies(Build& build, const Node& site_node, const proxy::Site& site) {
+  struct User {
+    const upstream::Cluster* cluster;
+    const proxy::Route* route;
+  };
+  std::map<std::string_view, User> users;
+  std::set<std::string_view> told;
+  const auto use = [&](const upstream::Cluster& cluster, const proxy::Route& route) {
+    if (cluster.sticky == nullptr) return;
+    const std::string& cookie = cluster.sticky->cookie();
+    const User& first = users.try_emplace(cookie, User{&cluster, &route}).first->second;
+    if (first.cluster == &cluster || first.route == &route || !told.insert(cookie).second) return;
+    build.problems.warning(site_node,
+                           "upstreams " + first.cluster->name + " and " + cluster.name +
+                               " are both sticky by the cookie " + cookie,
+                           "clients have one cookie of a name: each takes the other's away");
+  };
+  for (const proxy::Route& route : site.routes) {
+    if (route.split != nullptr) {
+      for (const proxy::SplitTarget& target : route.split->to) use(*target.cluster, route);
+    } else if (route.cluster != nullptr) {
+      use(*route.cluster, route);
+    }
+  }
 }
 
 }  // namespace weir::config

@@ -62,6 +62,7 @@ TEST_CASE("config errors: a split's rollback") {
     return errors_of("key: path, " + kTo + ", rollback: {" + text + "}");
   };
   CHECK(rule("error_rate_over: 0%, p95_over: 1000%") == Lines{});
+  CHECK(rule("error_rate_over: 0%") == rule("window: 10s"));
   CHECK(rule("window: 10s") == Lines{".rollback: has no rule; as in rollback: "
                                      "{error_rate_over: 2%, p95_over: 50%}"});
   CHECK(rule("error_rate_over: 101%, p95_over: 10001%, window: 10ms, min_requests: 1") ==
@@ -144,6 +145,40 @@ TEST_CASE("config: a split's name is that of its site and route, unless it has o
   };
   CHECK(name_of("key: path, " + kTo) == "example.com /");
   CHECK(name_of("key: path, name: n, " + kTo) == "n");
+}
+
+LoadResult with_sticky(const std::string& a, const std::string& b, const std::string& routes) {
+  test::World world;
+  return world.load(
+      "listeners: {http: {address: \"127.0.0.1:0\"}}\n"
+      "upstreams: {a: {servers: [{address: \"127.0.0.1:1\"}], sticky: {" +
+      a + "}}, b: {servers: [{address: \"127.0.0.1:2\"}], sticky: {" + b +
+      "}}}\n"
+      "sites:\n"
+      "  - hosts: [example.com]\n"
+      "    routes: [" +
+      routes + "]\n  - {hosts: [b.example.com], routes: [{path: /, upstream: b}]}\n");
+}
+
+TEST_CASE("config warnings: upstreams of a site that are sticky by one cookie") {
+  const std::string both =
+      "{path: /a, upstream: a}, {path: /b, upstream: b}, {path: /, upstream: b}";
+  const LoadResult shared = with_sticky("", "", both);
+  CHECK(shared.ok());
+  CHECK(shared.warnings ==
+        Lines{"weir.yaml:4:5: sites[0]: upstreams a and b are both sticky by the cookie weir_srv; "
+              "clients have one cookie of a name: each takes the other's away"});
+  CHECK(with_sticky("", "cookie: other", both).warnings == Lines{});
+  CHECK(with_sticky("", "", "{path: /, upstream: a}").warnings == Lines{});
+  CHECK(with_sticky("", "", "{path: /, split: {key: path, " + kTo + "}}").warnings == Lines{});
+}
+
+TEST_CASE("config errors: a side that is remembered by the cookie of a sticky upstream") {
+  const std::string split = "{path: /, split: {missing: random, cookie: weir_srv, " + kTo + "}}";
+  CHECK(with_sticky("", "cookie: other", split).errors ==
+        Lines{"weir.yaml:5:58: sites[0].routes[0].split.cookie: upstream a is sticky by the cookie "
+              "weir_srv, too; a side is remembered by a cookie of its own"});
+  CHECK(with_sticky("cookie: s", "cookie: other", split).errors == Lines{});
 }
 
 }  // namespace
