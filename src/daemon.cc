@@ -389,7 +389,7 @@ std::string Daemon::apply(const SnapshotPtr& next) {
   }
   sockets_->commit(wanted, plan.value());
   log_opened(wanted, plan.value());
-  upstream::lift_duties_of_newcomers(snapshot_->clusters, next->clusters);
+  upstream::welcome_newcomers(snapshot_->clusters, next->clusters, net::monotonic_ms());
   proxy::begin_new_splits(*snapshot_, *next);
   put_in_force(*next);
   {

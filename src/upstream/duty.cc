@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "upstream/health.h"
+
 namespace weir::upstream {
 
 namespace {
@@ -54,21 +56,25 @@ Duty set_duty(EndpointState& state, Duty duty) {
 }
 
 bool takes_requests(const Cluster& cluster) {
-  return std::any_of(cluster.servers.begin(), cluster.servers.end(),
-                     [](const Server& server) {
-                       const EndpointState& state = *server.state;
-                       return state.has_address() && state.barriers.load(kRelaxed) == 0;
-                     });
+  return std::any_of(cluster.servers.begin(), cluster.servers.end(), [](const Server& server) {
+    const EndpointState& state = *server.state;
+    return state.has_address() && state.barriers.load(kRelaxed) == 0;
+  });
 }
 
-void lift_duties_of_newcomers(const Clusters& before, const Clusters& now) {
+void welcome_newcomers(const Clusters& before, const Clusters& now, uint64_t now_ms) {
   std::unordered_set<const EndpointState*> known;
   for (const auto& cluster : before) {
     for (const Server& server : cluster->servers) known.insert(server.state.get());
   }
   for (const auto& cluster : now) {
+    const bool is_new =
+        std::none_of(cluster->servers.begin(), cluster->servers.end(),
+                     [&](const Server& server) { return known.contains(server.state.get()); });
     for (const Server& server : cluster->servers) {
-      if (!known.contains(server.state.get())) set_duty(*server.state, Duty::kUp);
+      if (known.contains(server.state.get())) continue;
+      set_duty(*server.state, Duty::kUp);
+      if (!is_new) begin_slow_start(server, now_ms);
     }
   }
 }

@@ -31,7 +31,8 @@ bool takes_requests(const Cluster& cluster);
 using Clusters = std::vector<std::shared_ptr<const Cluster>>;
 
 // A new configuration is about to be in force. A server that `before` does not name begins afresh,
-// also when its state is still about because somebody uses the server as it was named once.
-void lift_duties_of_newcomers(const Clusters& before, const Clusters& now);
+// also when its state is still about because somebody uses the server as it was named once; and
+// with slow_start where others of its cluster stay.
+void welcome_newcomers(const Clusters& before, const Clusters& now, uint64_t now_ms);
 
 }  // namespace weir::upstream
