@@ -89,7 +89,9 @@ void build_members(Build& build, options::MapReader& upstream, upstream::Cluster
   const std::string path = path_beside(*node->file, written);
   MemberFiles& memory = *build.environment.member_files;
   MemberFiles::File& file = memory.of(cluster.name, path);
-  read_file(build, path, node->secret() ? node->shown() : path, cluster, file);
+  const std::string shown = node->secret() ? node->shown() : path;
+  cluster.members_from = "servers_file " + shown;
+  read_file(build, path, shown, cluster, file);
   build.member_files.emplace_back(cluster.name, path);
   if (!file.error.empty()) {
     cluster.members_error = "servers_file is not followed: " + file.error;

@@ -40,12 +40,24 @@ std::string read_name(options::MapReader& upstream, Problems& problems) {
 // The rule of RFC 2782, as far as an upstream has it: the lowest priority value serves, the others
 // when none of it is left.
 upstream::Server server_of(const net::SrvRecord& record, uint16_t lowest_priority) {
-  constexpr uint32_t kWeightMax = 1000;  // as of servers[].weight
   upstream::Server server;
   server.address = record.target + ":" + std::to_string(record.port);
-  server.weight = std::clamp<uint32_t>(record.weight, 1, kWeightMax);
+  server.weight = record.weight;
   server.backup = record.priority != lowest_priority;
   return server;
+}
+
+// To what servers[].weight may be: proportions are kept where some are above it.
+void fit_weights(std::vector<upstream::Server>& servers, bool backups) {
+  constexpr uint32_t kWeightMax = 1000;
+  uint32_t largest = kWeightMax;
+  for (const upstream::Server& server : servers) {
+    if (server.backup == backups) largest = std::max(largest, server.weight);
+  }
+  for (upstream::Server& server : servers) {
+    if (server.backup != backups) continue;
+    server.weight = std::max(1u, (server.weight * kWeightMax + largest / 2) / largest);
+  }
 }
 
 }  // namespace
@@ -73,6 +85,7 @@ void build_srv(Build& build, options::MapReader& upstream, upstream::Cluster& cl
   }
   const upstream::SrvName asked = {read_name(upstream, build.problems), cluster.resolve_ms};
   if (asked.name.empty()) return;
+  cluster.members_from = "srv " + asked.name;
   const uint64_t now_ms = net::monotonic_ms();
   const uint64_t wait_ms = build.srv_until_ms > now_ms ? build.srv_until_ms - now_ms : 0;
   const upstream::SrvList list = build.environment.srv_list(asked, wait_ms);
@@ -94,6 +107,7 @@ void build_srv(Build& build, options::MapReader& upstream, upstream::Cluster& cl
     build.servers.push_back({build.clusters.size(), cluster.servers.size(), node});
     cluster.servers.push_back(std::move(server));
   }
+  for (const bool backups : {false, true}) fit_weights(cluster.servers, backups);
 }
 
 }  // namespace weir::config

@@ -472,6 +472,11 @@ void Explainer::show_upstream(const upstream::Cluster& cluster) {
     line("", fmt::format("clients stay with a server by the cookie {}, for {} s",
                          cluster.sticky->cookie(), cluster.sticky->ttl_s()));
   }
+  if (!cluster.members_from.empty()) {
+    const std::string& error = cluster.members_error;
+    line("",
+         fmt::format("members by {}{}{}", cluster.members_from, error.empty() ? "" : "; ", error));
+  }
   for (const upstream::Server& server : cluster.servers) {
     line("", fmt::format("{}, weight {}{}{}", server.address, server.weight,
                          server.backup ? ", backup" : "",

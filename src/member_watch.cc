@@ -1,7 +1,8 @@
 #include "member_watch.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <string_view>
+#include <unordered_map>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -22,10 +23,33 @@ bool same(const struct stat& a, const struct stat& b) {
          a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
 }
 
-std::unordered_set<std::string> addresses_of(const upstream::Cluster& cluster) {
-  std::unordered_set<std::string> addresses;
-  for (const upstream::Server& server : cluster.servers) addresses.insert(server.address);
-  return addresses;
+struct Changes {
+  size_t came = 0;
+  size_t left = 0;
+  size_t changed = 0;  // weight, or another key, of one that stays
+  bool any() const { return came + left + changed != 0; }
+};
+
+bool is_as_before(const upstream::Server& a, const upstream::Server& b) {
+  return a.weight == b.weight && a.backup == b.backup && a.max_connections == b.max_connections &&
+         a.max_fails == b.max_fails && a.fail_timeout_ms == b.fail_timeout_ms;
+}
+
+Changes changes_between(const upstream::Cluster& before, const upstream::Cluster& now) {
+  std::unordered_map<std::string_view, const upstream::Server*> old_ones;
+  for (const upstream::Server& server : before.servers) old_ones[server.address] = &server;
+  Changes changes;
+  for (const upstream::Server& server : now.servers) {
+    const auto old = old_ones.find(server.address);
+    if (old == old_ones.end()) {
+      ++changes.came;
+      continue;
+    }
+    if (!is_as_before(*old->second, server)) ++changes.changed;
+    old_ones.erase(old);
+  }
+  changes.left = old_ones.size();
+  return changes;
 }
 
 }  // namespace
@@ -72,22 +96,15 @@ void tell_of_members(const proxy::Snapshot& before, const proxy::Snapshot& now) 
   // Both are built from one text: their clusters are the same ones in the same order.
   for (size_t i = 0; i < now.clusters.size() && i < before.clusters.size(); ++i) {
     const upstream::Cluster& cluster = *now.clusters[i];
-    const auto old_ones = addresses_of(*before.clusters[i]);
-    const auto new_ones = addresses_of(cluster);
-    const auto came = std::count_if(new_ones.begin(), new_ones.end(), [&](const auto& address) {
-      return !old_ones.contains(address);
-    });
-    const auto left = std::count_if(old_ones.begin(), old_ones.end(), [&](const auto& address) {
-      return !new_ones.contains(address);
-    });
-    if (came == 0 && left == 0) {
+    const Changes changes = changes_between(*before.clusters[i], cluster);
+    if (!changes.any()) {
       const bool mended =
           !before.clusters[i]->members_error.empty() && cluster.members_error.empty();
       if (mended) log_info("upstream {}: its members are followed again", cluster.name);
       continue;
     }
-    log_info("upstream {}: it has {} servers now, {} came, {} left", cluster.name,
-             cluster.servers.size(), came, left);
+    log_info("upstream {}: it has {} servers now, {} came, {} left, {} changed", cluster.name,
+             cluster.servers.size(), changes.came, changes.left, changes.changed);
     proxy::rare_counters().add("weir_upstream_members_changes_total", {{"upstream", cluster.name}});
   }
 }

@@ -42,7 +42,7 @@ class MemberWatch {
   uint64_t next_ms_ = UINT64_MAX;
 };
 
-// Logs and counts, upstream by upstream, who came and who left.
+// Logs and counts, upstream by upstream, who came, who left and whose keys are others.
 void tell_of_members(const proxy::Snapshot& before, const proxy::Snapshot& now);
 
 }  // namespace weir

@@ -159,6 +159,7 @@ struct Cluster {
   TurnTable primary_turns;
   TurnTable backup_turns;
   std::vector<Server> servers;
+  std::string members_from;   // "srv NAME" or "servers_file PATH", to be shown; empty: neither
   std::string members_error;  // why servers_file or srv is not followed now; empty: it is
   uint64_t resolve_ms = 0;    // how often names are looked up again; 0 = when their TTL is over
   UpstreamTimeouts timeouts;

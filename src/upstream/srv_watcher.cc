@@ -18,6 +18,12 @@ SrvList SrvWatcher::list(const SrvName& name, uint64_t wait_ms) {
   std::unique_lock lock(mutex_);
   const auto [found, is_new] = questions_.try_emplace(name);
   if (is_new) {
+    // The servers stay when only `resolve` changes, even if nobody answers now.
+    for (const auto& [other, question] : questions_) {
+      if (other.name == name.name && !question.list.records.empty()) {
+        found->second.list.records = question.list.records;
+      }
+    }
     found->second.list.error = "no answer yet";
     found->second.list.version = ++last_version_;
     thread_.wake();

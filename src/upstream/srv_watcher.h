@@ -38,7 +38,8 @@ class SrvWatcher {
   SrvWatcher(const SrvWatcher&) = delete;
   SrvWatcher& operator=(const SrvWatcher&) = delete;
 
-  // From now on it is asked for. Blocks for the first answer, `wait_ms` at most.
+  // From now on it is asked for. Blocks for the first answer, `wait_ms` at most; until then the
+  // records are those of the same name with another `every_ms`, if it is asked for.
   SrvList list(const SrvName& name, uint64_t wait_ms);
   // As list() has said; 0: it is not asked for.
   uint64_t version(const SrvName& name);

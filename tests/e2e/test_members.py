@@ -187,6 +187,30 @@ def test_an_unfinished_edit_of_the_configuration_does_not_go_live_with_members(t
             assert weir.get().body == b"edited"
 
 
+def test_a_change_of_keys_alone_is_told(tmp_path):
+    members = Members(tmp_path)
+    with Origin(named("one")) as one, Origin(named("two")) as two:
+        members.write(one, two)
+        with weir_for(members, {"balance": "round_robin"}) as weir:
+            members.write_text(json.dumps([{"address": one.address, "weight": 3},
+                                           {"address": two.address, "max_fails": 5}]))
+            weir.wait_line("upstream app: it has 2 servers now, 0 came, 0 left, 2 changed")
+            bodies = [weir.get().body for _ in range(40)]
+            assert bodies.count(b"one") == 30 and bodies.count(b"two") == 10
+            assert weir.metric("weir_upstream_members_changes_total", upstream="app") == 1
+
+
+def test_a_member_that_comes_starts_slowly(tmp_path):
+    members = Members(tmp_path)
+    with Origin(named("one")) as one, Origin(named("two")) as two:
+        members.write(one)
+        with weir_for(members, {"balance": "round_robin", "slow_start": "1h"}) as weir:
+            members.write(one, two)
+            wait_changes(weir, 1)
+            bodies = [weir.get().body for _ in range(200)]
+            assert 0 < bodies.count(b"two") < 60  # a tenth of its half, by lot
+
+
 def test_what_is_known_of_a_member_survives_a_change(tmp_path):
     members = Members(tmp_path)
     with Origin(named("one")) as one, Origin(named("two")) as two:

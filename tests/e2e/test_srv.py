@@ -1,12 +1,14 @@
 """srv: the servers of an upstream are what SRV records say while weir runs."""
 import json
+import os
+import subprocess
 import time
 from collections import Counter
 
 from support.dns import NXDOMAIN, SERVFAIL, Dns
 from support.load import Load
 from support.origin import Origin, by_request
-from support.weir import Weir
+from support.weir import Weir, binary
 
 NAME = "_http._tcp.app.test"
 ON_LOOPBACK = (["127.0.0.1"], 3600)
@@ -121,3 +123,70 @@ def test_a_first_answer_that_comes_late_and_a_service_that_is_not_offered():
             assert app_health(weir)["reason"] == "srv says that the service is not offered"
             dns.names[NAME] = ([record(one)], 1)
             wait_until(lambda: weir.get().body == b"one")
+
+
+def test_an_answer_that_is_too_large_for_udp_comes_by_tcp():
+    """And one that breaks off there changes nothing."""
+    with Origin(named("one")) as one, Origin(named("two")) as two:
+        hosts = ["host-%02d.a-rather-long-name.test" % i for i in range(20)]
+        records = [record(origin, target=host) for host in hosts for origin in (one, two)]
+        with dns_with(*records) as dns:
+            dns.names.update({host: ON_LOOPBACK for host in hosts})
+            with weir_for(dns, {"balance": "round_robin"}) as weir:
+                assert dns.asked_by_tcp.count(NAME) >= 1
+                assert len(app_health(weir)["servers"]) == len(records)
+                assert Counter(weir.get().body for _ in range(40)) == {b"one": 20, b"two": 20}
+                dns.cuts_tcp = True
+                weir.wait_line("srv: is not followed: .*the last good servers stay", seconds=60)
+                assert len(app_health(weir)["servers"]) == len(records)
+                assert weir.get().status == 200
+                dns.cuts_tcp = False
+                dns.names[NAME] = (records[:30], 1)
+                wait_until(lambda: len(app_health(weir)["servers"]) == 30, 40)
+
+
+def test_a_change_of_weights_and_priorities_alone_is_told():
+    with Origin(named("one")) as one, Origin(named("two")) as two:
+        with dns_with(record(one, 1, 1), record(two, 1, 1)) as dns, \
+                weir_for(dns, {"balance": "round_robin"}) as weir:
+            dns.names[NAME] = ([record(one, 1, 3), record(two, 1, 1)], 1)
+            weir.wait_line("upstream app: it has 2 servers now, 0 came, 0 left, 1 changed")
+            assert Counter(weir.get().body for _ in range(40)) == {b"one": 30, b"two": 10}
+            dns.names[NAME] = ([record(one, 1, 3), record(two, 2, 1)], 1)
+            wait_until(lambda: {weir.get().body for _ in range(4)} == {b"one"})
+            assert weir.metric("weir_upstream_members_changes_total", upstream="app") == 2
+
+
+def test_explain_tells_where_servers_come_from(tmp_path):
+    config = tmp_path / "weir.yaml"
+    config.write_text("""
+listeners: {http: {address: "127.0.0.1:8080"}}
+upstreams: {app: {srv: _http._tcp.app.test}}
+sites: [{hosts: ["*"], routes: [{path: /, upstream: app}]}]
+""")
+    with Origin(named("one")) as one, dns_with(record(one)) as dns:
+        def explain():
+            return subprocess.run([binary(), "explain", "-c", str(config), "http://a:8080/"],
+                                  env={**os.environ, **dns.environment()}, capture_output=True,
+                                  text=True, timeout=30, check=True).stdout
+
+        assert explain().endswith(
+            "upstream   app, balance least_conn\n"
+            "           members by srv _http._tcp.app.test\n"
+            "           host.test:%d, weight 1\n" % record(one)[2])
+        dns.names[NAME] = NXDOMAIN
+        assert "members by srv _http._tcp.app.test; srv is not followed: " in explain()
+
+
+def test_another_resolve_while_the_name_server_is_silent_keeps_the_servers():
+    with Origin(named("one")) as one:
+        with dns_with(record(one)) as dns, weir_for(dns) as weir:
+            assert weir.get().body == b"one"
+            dns.names[NAME] = None
+            weir.config["upstreams"]["app"]["resolve"] = "500ms"
+            weir.write_config()
+            weir.reload()
+            assert weir.get().body == b"one"
+            assert app_health(weir)["reason"] == "srv is not followed: no answer yet"
+            dns.names[NAME] = ([record(one)], 1)
+            wait_until(lambda: "reason" not in app_health(weir), 40)

@@ -1,4 +1,4 @@
-"""A name server on a free UDP port of 127.0.0.1 that answers what a test says."""
+"""A name server on a free port of 127.0.0.1, UDP and TCP, that answers what a test says."""
 import ipaddress
 import socket
 import struct
@@ -6,6 +6,8 @@ import threading
 
 A, AAAA, SRV = 1, 28, 33
 NXDOMAIN, SERVFAIL = 3, 2
+TRUNCATED = 0x0200
+UDP_MAX_BYTES = 512  # RFC 1035 4.2.1; weir sends no EDNS
 
 
 def _read_name(packet, at):
@@ -21,19 +23,37 @@ def _pack_name(name):
     return b"".join(bytes([len(label)]) + label.encode("ascii") for label in labels) + b"\0"
 
 
+def _sockets():
+    """UDP and TCP of one port."""
+    while True:
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            tcp.bind(udp.getsockname())
+            tcp.listen()
+            return udp, tcp
+        except OSError:  # somebody else's port
+            udp.close()
+            tcp.close()
+
+
 class Dns:
     """names: {"app.test": (["127.0.0.1", "::1"], ttl)}; other names do not exist. A number in place
     of the pair is the response code of a failure; None is silence. In place of an address, a tuple
-    (priority, weight, port, target) is an SRV record."""
+    (priority, weight, port, target) is an SRV record. What UDP cannot hold is truncated there."""
 
     def __init__(self, names=None):
         self.names = dict(names or {})
         self.asked = []  # names of A and SRV questions, in order
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
+        self.asked_by_tcp = []  # all names
+        self.cuts_tcp = False   # closes in the middle of an answer
+        self.sock, self.listener = _sockets()
         self.address = "127.0.0.1:%d" % self.sock.getsockname()[1]
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
+        self.threads = [threading.Thread(target=target, daemon=True)
+                        for target in (self._serve, self._serve_tcp)]
+        for thread in self.threads:
+            thread.start()
 
     def environment(self):
         return {"WEIR_DNS_SERVERS": self.address}
@@ -44,8 +64,34 @@ class Dns:
             if not packet:  # stop()
                 return
             answer = self._answer(packet)
+            if answer and len(answer) > UDP_MAX_BYTES:
+                flags, questions = struct.unpack("!2xHH", answer[:6])
+                end = _read_name(packet, 12)[1] + 4
+                answer = packet[:2] + struct.pack("!HHHHH", flags | TRUNCATED, questions, 0, 0, 0) \
+                    + packet[12:end]
             if answer:
                 self.sock.sendto(answer, peer)
+
+    def _serve_tcp(self):
+        while True:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:  # stop()
+                return
+            with conn, conn.makefile("rb") as stream:
+                conn.settimeout(10)
+                try:
+                    while len(head := stream.read(2)) == 2:
+                        packet = stream.read(struct.unpack("!H", head)[0])
+                        self.asked_by_tcp.append(_read_name(packet, 12)[0])
+                        answer = self._answer(packet) or b""
+                        framed = struct.pack("!H", len(answer)) + answer
+                        if self.cuts_tcp:
+                            conn.sendall(framed[:len(framed) // 2])
+                            break
+                        conn.sendall(framed)
+                except OSError:
+                    pass
 
     def _answer(self, packet):
         name, end = _read_name(packet, 12)
@@ -73,8 +119,11 @@ class Dns:
     def stop(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.sendto(b"", self.sock.getsockname())
-        self.thread.join(5)
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join(15)
         self.sock.close()
+        self.listener.close()
 
     def __enter__(self):
         return self

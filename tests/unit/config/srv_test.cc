@@ -30,7 +30,7 @@ LoadResult load_with(const std::string& upstream, const upstream::SrvList& list)
 TEST_CASE("srv: priorities, weights and ports") {
   const LoadResult loaded = load_with(kSrv, {{{5, "10.0.0.1", 80, 0},
                                               {5, "10.0.0.2", 81, 7},
-                                              {5, "10.0.0.3", 82, 65535},
+                                              {5, "10.0.0.3", 82, 1000},
                                               {6, "10.0.0.1", 80, 9},
                                               {9, "10.0.0.4", 83, 3}},
                                              "",
@@ -47,6 +47,22 @@ TEST_CASE("srv: priorities, weights and ports") {
   CHECK(loaded.source != nullptr);
   REQUIRE(loaded.srv_names.size() == 1);
   CHECK(loaded.srv_names.front().second == 4);
+}
+
+TEST_CASE("srv: weights above what a server may have keep their proportions") {
+  const LoadResult loaded = load_with(kSrv, {{{5, "10.0.0.1", 80, 60000},
+                                              {5, "10.0.0.2", 80, 15000},
+                                              {5, "10.0.0.3", 80, 1},
+                                              {6, "10.0.0.4", 80, 30},
+                                              {7, "10.0.0.5", 80, 3}},
+                                             "",
+                                             1});
+  REQUIRE(loaded.ok());
+  std::vector<uint32_t> weights;
+  for (const upstream::Server& server : loaded.snapshot->clusters.front()->servers) {
+    weights.push_back(server.weight);
+  }
+  CHECK(weights == std::vector<uint32_t>{1000, 250, 1, 30, 3});
 }
 
 TEST_CASE("srv: a failure is a warning, and the last good servers stay") {
