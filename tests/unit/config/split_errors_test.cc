@@ -176,7 +176,7 @@ TEST_CASE("config warnings: upstreams of a site that are sticky by one cookie") 
 TEST_CASE("config errors: a side that is remembered by the cookie of a sticky upstream") {
   const std::string split = "{path: /, split: {missing: random, cookie: weir_srv, " + kTo + "}}";
   CHECK(with_sticky("", "cookie: other", split).errors ==
-        Lines{"weir.yaml:5:58: sites[0].routes[0].split.cookie: upstream a is sticky by the cookie "
+        Lines{"weir.yaml:5:49: sites[0].routes[0].split.cookie: upstream a is sticky by the cookie "
               "weir_srv, too; a side is remembered by a cookie of its own"});
   CHECK(with_sticky("cookie: s", "cookie: other", split).errors == Lines{});
 }
