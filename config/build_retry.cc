@@ -74,6 +74,10 @@ void build_retry(MapReader& upstream, Problems& problems, upstream::Cluster& clu
   }
   map.size_bytes("body", kReplayBytes, out.body_bytes);
   map.duration_ms("backoff", kBackoffMs, out.backoff_ms);
+  if (const Node* backoff = map.find("backoff"); backoff != nullptr && out.attempts < 3) {
+    problems.warning(*backoff, "does nothing: the first retry comes at once",
+                     "with attempts: 3 there may be a second one");
+  }
   map.finish();
 }
 
@@ -82,7 +86,8 @@ void build_hedge(MapReader& upstream, Problems& problems, upstream::Cluster& clu
   if (section == nullptr) return;
   upstream::HedgeConfig& out = cluster.hedge;
   MapReader map(*section, problems);
-  if (const Node* after = map.require("after", "a time as in 50ms, or p95")) {
+  const Node* after = map.require("after", "a time as in 50ms, or p95");
+  if (after != nullptr) {
     if (after->kind != options::Kind::kScalar || after->text != "p95") {
       read_duration_ms(*after, problems, {1, 60'000}, out.after_ms);
     }
@@ -92,6 +97,13 @@ void build_hedge(MapReader& upstream, Problems& problems, upstream::Cluster& clu
   map.finish();
   out.on = max != 0;
   cluster.retry.budgeted |= out.on;
+  if (!out.on) return;
+  const http::MethodSet hedged = http::bit(http::Method::kGet) | http::bit(http::Method::kHead);
+  if ((cluster.retry.methods & hedged) == 0) {
+    problems.warning(*section, "does nothing: retry.methods has no GET, and only that is hedged");
+  } else if (out.after_ms >= cluster.timeouts.read_ms) {
+    problems.warning(*after, "is hardly ever reached: timeouts.read ends the first try before");
+  }
 }
 
 }  // namespace weir::config

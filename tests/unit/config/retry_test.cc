@@ -72,6 +72,27 @@ TEST_CASE("config: hedge, which costs of the budget") {
   CHECK_FALSE(cluster_of("hedge: {after: p95, max: 0}")->retry.budgeted);
 }
 
+TEST_CASE("config warnings: retry and hedge that do nothing") {
+  const auto warnings_of = [](std::string_view keys) {
+    const LoadResult result = load(keys);
+    REQUIRE(result.ok());
+    return result.warnings;
+  };
+  for (const char* keys :
+       {"retry: {backoff: 100ms}", "hedge: {after: 50ms}, retry: {methods: [PUT]}",
+        "hedge: {after: 2s}, timeouts: {read: 2s}"}) {
+    CAPTURE(keys);
+    CHECK(warnings_of(keys).size() == 1);
+  }
+  for (const char* keys :
+       {"retry: {backoff: 100ms, attempts: 3}", "hedge: {after: p95}, timeouts: {read: 1ms}",
+        "hedge: {after: 50ms}, retry: {methods: [GET]}",
+        "hedge: {after: 2s, max: 0}, timeouts: {read: 1s}"}) {
+    CAPTURE(keys);
+    CHECK(warnings_of(keys) == Lines{});
+  }
+}
+
 TEST_CASE("config errors: hedge") {
   for (const char* keys : {"hedge: {}", "hedge: {after: p99}", "hedge: {after: 0ms}",
                            "hedge: {after: 61s}", "hedge: {after: p95, max: 2}", "hedge: [p95]"}) {
