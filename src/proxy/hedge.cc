@@ -41,8 +41,8 @@ bool HedgeTry::is_bound() {
   return exchange_.cluster_->sticky != nullptr && exchange_.bound_server() == exchange_.server_;
 }
 
-// A server that is not the first one's, and only if it is free at once: who waits for a place needs
-// it more.
+// A server that is not the first one's, and only if it is up, or due for a trial, and free at once:
+// who waits for a place needs it more.
 bool HedgeTry::take_place() {
   const upstream::Cluster& cluster = *exchange_.cluster_;
   upstream::Gate* gate = cluster.breaker.on ? &cluster.state->gate : nullptr;
@@ -55,7 +55,8 @@ bool HedgeTry::take_place() {
   trial_ = pick.trial;
   const bool entered = gate == nullptr || gate->enter();
   if (entered) gate_ = gate;
-  if (entered && server_ != exchange_.server_ && exchange_.take_of_budget()) return true;
+  const bool of_use = server_ != exchange_.server_ && !pick.is_last_resort();
+  if (entered && of_use && exchange_.take_of_budget()) return true;
   give_back_place();
   if (!entered) gate->wake();
   return false;
@@ -80,7 +81,7 @@ void HedgeTry::take_over(std::string_view outcome, bool keep_connection) {
   if (exchange.tries_ != nullptr) exchange.tries_->timer.cancel();
   exchange.held_response_.clear();
   exchange.response_trailers_ = nullptr;
-  exchange.informational_ = 0;
+  exchange.informational_ = informational_;
   rare_counters().add("weir_upstream_hedges_total",
                       {{"upstream", server_->state->upstream}, {"result", "won"}});
   exchange.tries().servers.add(*exchange.server_);
@@ -113,12 +114,30 @@ void HedgeTry::stop() {
 void HedgeTry::lose(std::string_view outcome, const char* result) {
   const uint64_t took_us = exchange_.worker_.net().now_us() - started_us_;
   exchange_.tell_try(*server_->state, outcome, took_us);
+  exchange_.worker_.metrics().upstream_duration.at(exchange_.cluster_->index).observe_us(took_us);
   rare_counters().add("weir_upstream_hedges_total",
                       {{"upstream", server_->state->upstream}, {"result", result}});
   give_back_place();
   conn_ = nullptr;
   made_a_try_ = true;
   state_ = State::kOver;
+}
+
+// The exchange's own try is what is left; the next one goes to a third server.
+void HedgeTry::fail(std::string_view outcome) {
+  exchange_.tries().servers.add(*server_);
+  lose(outcome, "failed");
+}
+
+void HedgeTry::note_failure(ErrorKind kind) {
+  const uint64_t now_us = exchange_.worker_.net().now_us();
+  upstream::note_failure(*server_, exchange_.worker_.net().now_ms());
+  upstream::note_answer(*exchange_.cluster_, *server_, 0, now_us - started_us_);
+  if (gate_ != nullptr && kind == ErrorKind::kTimeout) gate_->note_answer(now_us, 0, true);
+  trial_ = false;  // it has told
+  rare_counters().add("weir_upstream_failures_total", {{"upstream", server_->state->upstream},
+                                                       {"server", server_->state->server},
+                                                       {"reason", kind_word(kind)}});
 }
 
 // ---- what its connection tells ----
@@ -142,17 +161,8 @@ void HedgeTry::on_conn_failed(const Error& error) {
   const bool stale =
       error.kind == ErrorKind::kReset && (error.retry == Retry::kNothingSent ||
                                           (error.retry == Retry::kIfIdempotent && conn_->reused()));
-  if (!stale && error.source == Source::kUpstream) {
-    const uint64_t took_us = exchange_.worker_.net().now_us() - started_us_;
-    upstream::note_failure(*server_, exchange_.worker_.net().now_ms());
-    upstream::note_answer(*exchange_.cluster_, *server_, 0, took_us);
-    trial_ = false;  // it has told
-    rare_counters().add("weir_upstream_failures_total", {{"upstream", server_->state->upstream},
-                                                         {"server", server_->state->server},
-                                                         {"reason", kind_word(error.kind)}});
-  }
-  exchange_.tries().servers.add(*server_);
-  lose(kind_word(error.kind), "failed");
+  if (!stale && error.source == Source::kUpstream) note_failure(error.kind);
+  fail(kind_word(error.kind));
 }
 
 http::ResponseHead& HedgeTry::next_response_head() {
@@ -187,14 +197,17 @@ void HedgeTry::on_refused_answer() {
   upstream::note_answer(*exchange_.cluster_, *server_, head_->status,
                         exchange_.worker_.net().now_us() - started_us_);
   trial_ = false;
-  exchange_.tries().servers.add(*server_);
   conn_->abandon();
-  lose(exchange_.status_text(head_->status), "failed");
+  fail(exchange_.status_text(head_->status));
 }
 
 // Of an answer that may not be the client's nobody needs interim ones.
 void HedgeTry::on_informational() {
-  if (state_ == State::kPassesOn) exchange_.on_informational();
+  if (state_ == State::kPassesOn) {
+    exchange_.on_informational();
+  } else if (++informational_ > limits::kInformationalMax) {
+    on_malformed();
+  }
 }
 
 void HedgeTry::on_upgraded() {
@@ -202,8 +215,13 @@ void HedgeTry::on_upgraded() {
     exchange_.on_upgraded();
     return;
   }
+  on_malformed();  // nobody has asked for it
+}
+
+void HedgeTry::on_malformed() {
+  note_failure(ErrorKind::kMalformed);
   conn_->abandon();
-  lose(kind_word(ErrorKind::kMalformed), "failed");
+  fail(kind_word(ErrorKind::kMalformed));
 }
 
 // What follows comes only behind a head that has won.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/error.h"
 #include "net/timer_wheel.h"
 #include "upstream/balancer.h"
 #include "upstream/server_side.h"
@@ -40,7 +41,10 @@ class HedgeTry final : public upstream::ConnUser {
   void give_back_place();
   void send();
   void lose(std::string_view outcome, const char* result);
+  void fail(std::string_view outcome);
+  void note_failure(ErrorKind kind);
   void on_refused_answer();
+  void on_malformed();
 
   // ConnUser.
   void write_preface(Buffer& out) override;
@@ -67,6 +71,7 @@ class HedgeTry final : public upstream::ConnUser {
   upstream::Gate* gate_ = nullptr;
   upstream::ServerSide* conn_ = nullptr;
   http::ResponseHead* head_ = nullptr;
+  uint32_t informational_ = 0;
   uint64_t started_us_ = 0;
   uint64_t sent_us_ = 0;
 };

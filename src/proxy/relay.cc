@@ -107,7 +107,7 @@ void Exchange::on_response_body(std::string_view piece) {
   }
   held_response_.append(piece);  // response filters are not done yet
   if (step_ == Step::kAwait && held_response_.size() > limits::kUnwantedAnswerBytes) {
-    pass_answer_on();
+    if (!hedge_under_way() || !retry_answer()) pass_answer_on();
     return;
   }
   if (holds_enough(held_response_)) conn_->pause();

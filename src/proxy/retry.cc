@@ -157,16 +157,16 @@ void Exchange::stop_waiting() {
 // ---- an answer whose status asks for another try ----
 
 // True: it stays in kAwait until it is whole, so that its connection can be kept and the answer,
-// too: for the client, if nobody has a better one. What is large is not worth that, and passed on.
+// too: for the client, if nobody has a better one. What is large is not worth that: it is passed
+// on, or thrown away where a hedge is out.
 bool Exchange::may_be_unwanted() {
   const upstream::RetryConfig& retry = cluster_->retry;
   if (!retry.lists(response_->status)) return false;
   if (attempts_ >= retry.attempts && !hedge_under_way()) return false;
   if (local_ || replay_lost_ || !may_repeat() || !has_time_for_retry()) return false;
-  if (response_->framing == http::Framing::kLength &&
-      response_->content_length > limits::kUnwantedAnswerBytes) {
-    return false;
-  }
+  const bool large = response_->framing == http::Framing::kLength &&
+                     response_->content_length > limits::kUnwantedAnswerBytes;
+  if (large && !hedge_under_way()) return false;
   tries().timer.arm_ms(limits::kUnwantedAnswerMs);
   return true;
 }

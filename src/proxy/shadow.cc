@@ -140,8 +140,7 @@ bool Shadow::take_place() {
   const uint64_t now_ms = worker_.net().now_ms();
   const upstream::Pick pick = worker_.balancer().pick(cluster(), now_ms, {.hash = hash_});
   if (pick.server == nullptr) return false;
-  const bool down = !pick.trial && pick.server->state->down_until_ms.load() != 0;
-  if (down || (gate != nullptr && !gate->enter())) {
+  if (pick.is_last_resort() || (gate != nullptr && !gate->enter())) {
     upstream::Balancer::release(*pick.server);
     if (pick.trial) upstream::note_nothing(*pick.server, now_ms);
     if (gate != nullptr) gate->wake();  // meanwhile somebody may have found the server full

@@ -29,6 +29,9 @@ struct Pick {
   const Server* server = nullptr;  // with its in-flight count raised: lower it with release()
   bool full = false;               // nobody, because those that are up have their max_connections
   bool trial = false;              // of a server that is down: nobody else may try it meanwhile
+
+  // It is down and not due for a trial: clients have it for want of another one.
+  bool is_last_resort() const { return !trial && server->state->down_until_ms.load() != 0; }
 };
 
 // One per worker (thread-confined).

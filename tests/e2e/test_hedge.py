@@ -164,6 +164,67 @@ def test_no_second_try_at_the_same_server_nor_where_a_place_is_not_free():
             wait_for(lambda: len(a.requests) + len(b.requests) == 1 + 6)
 
 
+def test_a_server_that_is_down_is_asked_by_nobody():
+    with Backend("a", {"/slow": 0.3}) as a, Backend("b", {"/die": reset}) as b:
+        down = {"address": b.address, "max_fails": 1, "fail_timeout": "60s"}
+        with edge([a, down]) as weir:
+            for _ in range(2):
+                weir.get("/die")
+            assert weir.metric("weir_upstream_server_up", server=b.address) == 0
+            asked = len(b.requests)
+            for _ in range(3):
+                assert weir.get("/slow").body == b"a"
+            assert len(b.requests) == asked
+            assert weir.metric("weir_upstream_hedges_total") == 0
+
+
+def test_a_hedge_that_answers_nothing_but_interim_answers_has_failed():
+    def hints(conn, _):
+        conn.send("HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
+        conn.origin.over.wait(LONG_S)
+        return False
+
+    def switch(conn, _):
+        conn.send("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+        return False
+
+    for failure in (hints, switch):
+        with Backend("a", {"/": 0.6}) as a, Backend("b", {"/": failure}) as b:
+            with edge([a, b]) as weir:
+                assert timed(weir.get).body == b"a"
+                line = weir.access_log(1)[0]
+                assert outcomes(line) == ["malformed", "200"]
+                assert hedges(weir, "failed") == 1
+                assert weir.metric("weir_upstream_failures_total", server=b.address) == 1
+
+
+def test_an_unwanted_answer_of_any_size_is_no_answer_while_a_hedge_is_out():
+    def large(conn, _):
+        conn.answer(b"s" * 20_000, status="503 Sorry")
+
+    def endless(conn, _):
+        conn.send("HTTP/1.1 503 Sorry\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(5):
+            conn.send(b"1000\r\n" + b"s" * 0x1000 + b"\r\n")
+        conn.origin.over.wait(LONG_S)
+        return False
+
+    for failure in (large, endless):
+        with Backend("a", {"/": after(0.3, failure)}) as a, Backend("b", {"/": 0.6}) as b:
+            with edge([a, b], retry={"on": [503], "attempts": 1}) as weir:
+                answer = timed(weir.get)
+                assert answer.status == 200 and answer.body == b"b"
+                assert outcomes(weir.access_log(1)[0]) == ["503", "200"]
+                assert weir.get("/quick").status == 200
+
+
+def test_both_tries_count_for_the_time_of_the_upstream():
+    with Backend("a", {"/": 0.4}) as a, Backend("b", {"/": LONG_S}) as b, edge([a, b]) as weir:
+        assert timed(weir.get).body == b"a"
+        assert hedges(weir, "lost") == 1
+        assert weir.metric("weir_upstream_duration_seconds_count", upstream="app") == 2
+
+
 def send_get(weir, target="/"):
     client = weir.client()
     client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
