@@ -128,7 +128,7 @@ def test_a_canary_that_hangs_until_its_users_leave():
         of_app = [("X-User", world.origins["app"].requests[0].get("x-user"))]
         time.sleep(0.3)  # what those of the canary have waited, at least
         for client in clients:
-            client.sock.close()
+            client.reset()
         deadline = time.monotonic() + 20
         while not world.rolled_back():
             assert time.monotonic() < deadline, "it never was"
