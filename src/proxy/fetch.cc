@@ -15,6 +15,8 @@ Fetch::Fetch(Exchange& asker, const Route& route, size_t body_max_bytes, User& u
       exchange_(std::make_unique<Exchange>(asker, static_cast<ClientSide&>(*this), route)),
       body_(asker.worker().net().blocks()) {}
 
+Fetch::~Fetch() { cancel(); }
+
 http::RequestHead& Fetch::request() { return exchange_->request(); }
 
 void Fetch::start() { exchange_->start_fetch(); }

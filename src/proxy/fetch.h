@@ -44,7 +44,7 @@ class Fetch final : private ClientSide {
   // protocol). `route`: of asker's pinned snapshot, with its cluster and timeout_ms, not 0; nothing
   // else of it is looked at. `body_max_bytes`: of the answer.
   Fetch(Exchange& asker, const Route& route, size_t body_max_bytes, User& user);
-  ~Fetch() { cancel(); }
+  ~Fetch();
   Fetch(const Fetch&) = delete;
   Fetch& operator=(const Fetch&) = delete;
 
