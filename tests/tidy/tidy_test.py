@@ -144,7 +144,12 @@ class RulesTest(TreeTest):
 
     def test_header_that_leans_on_others(self):
         text = "#pragma once\nnamespace weir { std::string limit(); }\n"
-        self.assert_caught("headers", "src/http/rules.h", {"src/http/rules.h": text}, skipped=())
+        source = '#include <string>\n#include "http/limit.h"\n'
+        files = {"src/http/limit.h": text, "src/http/rules.cc": source}
+        self.assert_caught("headers", "src/http/limit.h", files, skipped=())
+        # Where its source includes it first, the release build would fail.
+        files["src/http/rules.cc"] = '#include "http/limit.h"\n#include <string>\n'
+        self.assertEqual([], self.offences(skipped=(), files=files))
 
 
 class FunctionsTest(unittest.TestCase):
