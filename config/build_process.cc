@@ -106,6 +106,7 @@ void build_trusted_proxies(Build& build, MapReader& top) {
       build.problems.invalid(*item, "a block of addresses", "as in 10.0.0.0/8, ::1 or fd00::/8");
     }
   }
+  build.snapshot.trusted_proxies.seal();
 }
 
 void build_user(Build& build, MapReader& top) {

@@ -11,7 +11,7 @@ namespace weir::filters {
 
 namespace {
 
-constexpr size_t kBlocksMax = 1000;  // each request is held against one after the other
+constexpr size_t kBlocksMax = 500'000;  // some 40 MB
 
 enum class Listed : uint8_t { kPass, kRefuse };
 
@@ -74,6 +74,7 @@ SettingsPtr read(const options::Node& value, Listed listed, options::Problems& p
       problems.invalid(*item, "a block of addresses", "as in 10.0.0.0/8, ::1 or fd00::/8");
     }
   }
+  rule.addresses.seal();
   return std::make_shared<AccessSettings>(std::move(rule));
 }
 

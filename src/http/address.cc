@@ -1,5 +1,4 @@
-// Address and AddressSet of forwarded.h: text to bytes and back without sockets' help.
-#include <algorithm>
+// Address of forwarded.h: text to bytes and back without sockets' help.
 #include <cstring>
 
 #include "base/strings.h"
@@ -141,36 +140,6 @@ size_t Address::format(char* out) const {
     at = put_hex(group_at(bytes, i), at);
   }
   return static_cast<size_t>(at - out);
-}
-
-bool AddressSet::add(std::string_view cidr) {
-  const size_t slash = cidr.find('/');
-  BlockOfAddresses block{};
-  if (!Address::parse(cidr.substr(0, slash), block.base)) return false;
-  const bool v4_text = cidr.find(':') == std::string_view::npos;
-  uint64_t bits = v4_text ? 32 : 128;
-  if (slash != std::string_view::npos) {
-    const uint64_t most = bits;
-    if (!parse_u64(cidr.substr(slash + 1), bits) || bits > most) return false;
-  }
-  if (v4_text) bits += 96;
-  for (uint64_t i = bits; i < 128; ++i) {
-    if ((block.base.bytes[i / 8] >> (7 - i % 8) & 1) != 0) return false;
-  }
-  block.bits = static_cast<uint8_t>(bits);
-  blocks_.push_back(block);
-  return true;
-}
-
-bool AddressSet::contains(const Address& address) const {
-  return std::any_of(blocks_.begin(), blocks_.end(), [&address](const BlockOfAddresses& block) {
-    const size_t whole = block.bits / 8;
-    const unsigned rest = block.bits % 8;
-    if (std::memcmp(address.bytes, block.base.bytes, whole) != 0) return false;
-    if (rest == 0) return true;
-    const unsigned differing = address.bytes[whole] ^ block.base.bytes[whole];
-    return (differing >> (8 - rest)) == 0;
-  });
 }
 
 }  // namespace weir::http
