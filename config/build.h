@@ -139,6 +139,8 @@ Level standard_level();
 void build_level(Build& build, options::MapReader& map, Level& level);
 // In running order; without the filters that have nothing to do.
 proxy::FilterChain make_filters(const Level& level);
+// Of these, those for answers to requests that no site takes.
+proxy::FilterChain stray_filters(const Level& defaults);
 // Keys of a level that later builds will have.
 void later_level_keys(options::MapReader& map);
 void build_routes(Build& build, const options::Node& section, const Level& outer,

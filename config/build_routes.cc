@@ -180,14 +180,15 @@ void build_level(Build& build, MapReader& map, Level& level) {
     if (value == nullptr) continue;
     if (options::is_off(*value)) {
       level.filters[i] = nullptr;
-    } else if (value->kind == kinds[i].shape || value->kind == Kind::kNull) {
+    } else if (value->kind == kinds[i].shape || value->kind == Kind::kNull ||
+               (kinds[i].takes_words && value->kind == Kind::kScalar)) {
       level.filters[i] = kinds[i].read(*value, level.filters[i], map.problems());
     } else if (!value->broken) {
-      const char* noun = kinds[i].shape == Kind::kMap    ? "a map"
+      std::string noun = kinds[i].shape == Kind::kMap    ? "a map"
                          : kinds[i].shape == Kind::kList ? "a list"
                                                          : "a word";
-      map.problems().error(*value,
-                           std::string("must be ") + noun + " or off, not " + value->shown());
+      if (kinds[i].takes_words) noun += ", a word";
+      map.problems().error(*value, "must be " + noun + " or off, not " + value->shown());
     }
   }
 }
@@ -201,10 +202,13 @@ proxy::FilterChain make_filters(const Level& level) {
   return chain;
 }
 
-void later_level_keys(MapReader& map) {
-  map.later(
-      {"security_headers", "compression", "rate_limit", "cors", "auth", "cache", "maintenance"});
+proxy::FilterChain stray_filters(const Level& defaults) {
+  proxy::FilterChain chain = make_filters(defaults);
+  std::erase_if(chain, [](const auto& factory) { return !factory->is_for_any_answer(); });
+  return chain;
 }
+
+void later_level_keys(MapReader& map) { map.later({"compression", "rate_limit", "auth", "cache"}); }
 
 void build_routes(Build& build, const Node& section, const Level& outer, proxy::Site& site) {
   std::vector<const Node*> items;

@@ -43,6 +43,7 @@ void build_top(Build& build, const Node& root) {
     later_level_keys(defaults);
     defaults.finish();
   }
+  build.snapshot.stray_filters = stray_filters(level);
   if (const Node* section = top.require("sites", "one at least, with hosts and routes")) {
     build_sites(build, *section, level);
   }

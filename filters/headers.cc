@@ -106,6 +106,7 @@ class Factory : public proxy::FilterFactory {
   explicit Factory(std::shared_ptr<const HeaderEdits> edits)
       : edits_(std::move(edits)), taken_over_(taken_over(edits_->request)) {}
   std::string_view name() const override { return "headers"; }
+  bool is_for_any_answer() const override { return true; }
   bool uses_on_attempt() const override {
     return std::any_of(edits_->request.begin(), edits_->request.end(), is_host);
   }

@@ -6,6 +6,7 @@
 #include "filters/expires.h"
 #include "filters/headers.h"
 #include "filters/request_id.h"
+#include "filters/security_headers.h"
 
 namespace weir::filters {
 
@@ -18,6 +19,10 @@ constexpr std::array kRegistry = {
     // Close to the server: it gets what the operator wrote even where another filter added the same
     // field, and on the way back the edits see the answer before anything else does.
     Kind{"headers", options::Kind::kMap, &headers_standard, &headers_read},
+    // Behind the headers, so that an edit of one of its fields has the last word; before all that
+    // refuses, because a refusal is an answer, too.
+    Kind{"security_headers", options::Kind::kMap, &security_headers_standard,
+         &security_headers_read, true},
     // Behind the headers, whose response edits are for refusals, too; before whatever costs more
     // than looking up an address.
     Kind{"deny", options::Kind::kList, &access_standard, &deny_read},

@@ -30,6 +30,7 @@ struct Kind {
   // wrong; the result is used only when nothing was. The word `off` never comes here.
   SettingsPtr (*read)(const options::Node& value, const SettingsPtr& outer,
                       options::Problems& problems);
+  bool takes_words = false;  // besides `off`, where the shape is another
 };
 
 // In running order: the first sees the request first and the response last.

@@ -49,6 +49,7 @@ class Factory : public proxy::FilterFactory {
  public:
   explicit Factory(Options options) : options_(std::move(options)) {}
   std::string_view name() const override { return "request_id"; }
+  bool is_for_any_answer() const override { return true; }
   proxy::Filter* create(Arena& arena) const override { return arena.make<RequestId>(options_); }
 
  private:

@@ -89,6 +89,7 @@ class ExplainedRequest final : public proxy::VariableSource {
       case proxy::Variable::kUpstream: return {};
       case proxy::Variable::kStatus: return arena.copy(std::to_string(route_.status));
       case proxy::Variable::kMethod: return head_.method_text;
+      case proxy::Variable::kCspNonce: return "$csp_nonce";
     }
     return {};
   }

@@ -171,6 +171,7 @@ void Exchange::arm_total() {
 }
 
 void Exchange::make_filters(const FilterChain& chain) {
+  filters_made_ = true;
   if (chain.empty()) return;
   filters_ = static_cast<Filter**>(arena_.allocate(chain.size() * sizeof(Filter*)));
   for (const auto& factory : chain) {
@@ -236,6 +237,7 @@ Step Exchange::run_response() {
   if (!response_begun_) {
     response_begun_ = true;
     response_filter_ = filters_seen_;
+    if (!filters_made_) edit_stray_answer();
     if (side_ != nullptr) tell_side();
   }
   while (response_filter_ > 0) {
@@ -255,6 +257,16 @@ Step Exchange::run_response() {
     if (park_called_) ++epoch_;
   }
   return Step::kCommit;
+}
+
+// Of a request that found no site, and so no filters of its own.
+void Exchange::edit_stray_answer() {
+  const FilterChain& chain = pinned_->snapshot->stray_filters;
+  for (auto factory = chain.rbegin(); factory != chain.rend(); ++factory) {
+    FilterContext context(*this);
+    const Verdict verdict = (*factory)->create(arena_)->on_response(context, *response_);
+    WEIR_ASSERT(std::holds_alternative<Next>(verdict));
+  }
 }
 
 // The head leaves. What is not done by now of the request body is a debt: small ones of known

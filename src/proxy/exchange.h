@@ -99,6 +99,7 @@ class Exchange final : public net::Mortal,
   // there, and weir tells nothing of its own in them.
   void take_over_fields(uint64_t ids) { taken_over_ |= ids; }
   std::string_view client_ip();
+  std::string_view csp_nonce();  // base64 of 144 random bits; one per exchange
   std::string_view scheme() const;  // of the client's request, believed from trusted proxies
   std::string_view variable(Variable variable, Arena& arena) override;
   std::string_view capture(size_t index) override;
@@ -136,6 +137,7 @@ class Exchange final : public net::Mortal,
   void drop_reserved_fields(http::HeaderList& fields) const;
   Step run_request();
   void make_filters(const FilterChain& chain);
+  void edit_stray_answer();
   Step run_action();
   Step rewrite();
   Step run_response();
@@ -294,6 +296,7 @@ class Exchange final : public net::Mortal,
   std::string_view local_body_;
   std::string_view request_id_;
   std::string_view client_ip_;
+  std::string_view csp_nonce_;
   std::string_view path_;                 // normalised: what routes match
   std::string_view* captures_ = nullptr;  // of the route's pattern, once a template asked
   http::MethodSet other_methods_ = 0;     // that would have found a route: 405
@@ -307,6 +310,7 @@ class Exchange final : public net::Mortal,
   bool parked_ = false;
   bool park_called_ = false;
   bool response_begun_ = false;
+  bool filters_made_ = false;  // false: the request found no site
 
   // The present try.
   const upstream::Server* server_ = nullptr;  // of the snapshot; null once a tunnel let go of it

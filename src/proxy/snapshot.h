@@ -192,6 +192,8 @@ struct Snapshot {
   std::vector<std::shared_ptr<const net::TlsCertificate>> certificates;
   std::vector<HostIndex> hosts;  // per listener
   std::vector<Site> sites;
+  // Only their on_response, on answers to requests that found no site: 400, 421, 431 ...
+  FilterChain stray_filters;
   std::vector<std::shared_ptr<const upstream::Cluster>> clusters;
 
   // Which site and route take a request. `path` is what routes were matched against, in the arena

@@ -9,7 +9,7 @@ namespace weir::proxy {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Variable>, 10> kVariables = {{
+constexpr std::array<std::pair<std::string_view, Variable>, 11> kVariables = {{
     {"scheme", Variable::kScheme},
     {"host", Variable::kHost},
     {"uri", Variable::kUri},
@@ -20,6 +20,7 @@ constexpr std::array<std::pair<std::string_view, Variable>, 10> kVariables = {{
     {"upstream", Variable::kUpstream},
     {"status", Variable::kStatus},
     {"method", Variable::kMethod},
+    {"csp_nonce", Variable::kCspNonce},
 }};
 
 bool is_name_byte(char c) { return (c >= 'a' && c <= 'z') || c == '_'; }
@@ -73,6 +74,12 @@ Result<Template> Template::parse(std::string_view text) {
   }
   add({});
   return out;
+}
+
+bool Template::names(Variable variable) const {
+  return std::any_of(parts_.begin(), parts_.end(), [variable](const Part& part) {
+    return part.kind == Kind::kVariable && part.variable == variable;
+  });
 }
 
 std::string_view Template::render(VariableSource& source, Arena& arena) const {

@@ -23,6 +23,7 @@ enum class Variable : uint8_t {
   kUpstream,
   kStatus,
   kMethod,
+  kCspNonce,
 };
 
 // One request, as templates see it. What it returns lives as long as the request.
@@ -48,6 +49,7 @@ class Template {
     return !parts_.empty() && parts_.front().text.starts_with(text);
   }
   bool is_constant() const { return constant_; }
+  bool names(Variable variable) const;
   // The highest \N that it names; -1: none.
   int highest_capture() const { return highest_capture_; }
   // Into the arena (or a view of the template itself where it is constant).

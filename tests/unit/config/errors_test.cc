@@ -108,9 +108,9 @@ TEST_CASE("config errors: keys of the language that this build does not have") {
   check({
       {test::with_top("redis: {url: x}"),
        {"7:1: redis: \"redis\" is known but not in this build yet"}},
-      {test::with_route("{path: /, upstream: app, cache: {ttl: 1s}, maintenance: {}}"),
+      {test::with_route("{path: /, upstream: app, cache: {ttl: 1s}, compression: {}}"),
        {"6:34: sites[0].routes[0].cache: \"cache\" is known but not in this build yet",
-        "6:52: sites[0].routes[0].maintenance: \"maintenance\" is known but not in this build "
+        "6:52: sites[0].routes[0].compression: \"compression\" is known but not in this build "
         "yet"}},
       // Not a second error for the missing action.
       {test::with_route("{path: /, files: {root: /srv}}"),
@@ -119,8 +119,8 @@ TEST_CASE("config errors: keys of the language that this build does not have") {
        {"7:12: defaults.compression: \"compression\" is known but not in this build yet"}},
       {"listeners: {l: {address: \"127.0.0.1:0\"}}\n"
        "upstreams: {a: {servers: [{address: \"h:1\"}]}}\n"
-       "sites: [{hosts: [a], maintenance: {}, routes: [{path: /, upstream: a}]}]\n",
-       {"3:22: sites[0].maintenance: \"maintenance\" is known but not in this build yet"}},
+       "sites: [{hosts: [a], compression: {}, routes: [{path: /, upstream: a}]}]\n",
+       {"3:22: sites[0].compression: \"compression\" is known but not in this build yet"}},
   });
 }
 

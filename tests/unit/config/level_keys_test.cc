@@ -2,6 +2,7 @@
 // be.
 #include <catch2/catch.hpp>
 
+#include "filters/access.h"
 #include "world.h"
 
 namespace weir::config {
@@ -163,9 +164,23 @@ TEST_CASE("level keys: errors") {
 }
 
 TEST_CASE("level keys: a list of addresses is bounded") {
-  std::string list;
-  for (int i = 0; i < 1001; ++i) list += (i == 0 ? "" : ", ") + std::string("10.0.0.1");
-  check_route({{"deny: [" + list + "]", {"34: deny: more than 1000 blocks of addresses"}}});
+  const std::string file = "weir.yaml";
+  options::Node list;
+  list.kind = options::Kind::kList;
+  list.file = &file;
+  list.key = "deny";
+  constexpr size_t kTooMany = 200'001;
+  for (size_t i = 0; i < kTooMany; ++i) {
+    auto item = std::make_unique<options::Node>();
+    item->kind = options::Kind::kScalar;
+    item->parent = &list;
+    item->text = "10.0.0.1";
+    list.children.push_back(std::move(item));
+  }
+  options::Problems problems;
+  http::AddressSet addresses;
+  CHECK_FALSE(filters::read_addresses(list, problems, addresses));
+  CHECK(problems.errors() == Lines{"weir.yaml:1:1: deny: more than 200000 blocks of addresses"});
 }
 
 TEST_CASE("level keys: memory") {

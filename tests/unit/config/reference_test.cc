@@ -34,6 +34,7 @@ std::string general(const std::string& key) {
   }
   if (steps.size() > 1 && (steps[0] == "listeners" || steps[0] == "upstreams")) steps[1] = "*";
   for (size_t i = 0; i + 1 < steps.size(); ++i) {
+    if (steps[i] == "security_headers" && steps[i + 1] != "base") steps[i + 1] = "NAME";
     if (steps[i] != "headers" || (steps[i + 1] != "request" && steps[i + 1] != "response")) {
       continue;
     }

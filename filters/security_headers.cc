@@ -1,0 +1,113 @@
+#include "filters/security_headers.h"
+
+#include <memory>
+#include <utility>
+
+#include "base/strings.h"
+#include "http/rules.h"
+#include "proxy/exchange.h"
+
+namespace weir::filters {
+
+namespace {
+
+// All lines of that name and one more value, as one.
+std::string_view joined(const http::HeaderList& headers, std::string_view name,
+                        std::string_view value) {
+  std::string_view all;
+  for (const http::Header& header : headers) {
+    if (!iequals(header.name, name) || header.value.empty()) continue;
+    all = all.empty() ? header.value : headers.arena().concat({all, ", ", header.value});
+  }
+  return all.empty() ? value : headers.arena().concat({all, ", ", value});
+}
+
+class SecurityHeadersFilter : public proxy::Filter {
+ public:
+  explicit SecurityHeadersFilter(const SecurityHeaders& edits) : edits_(edits) {}
+
+  proxy::Verdict on_response(proxy::FilterContext& context, http::ResponseHead& head) override {
+    constexpr int kNotModified = 304;
+    proxy::Exchange& exchange = context.exchange();
+    apply(edits_, exchange.scheme() == "https", head.status != kNotModified, exchange,
+          head.headers);
+    return proxy::Next{};
+  }
+
+ private:
+  const SecurityHeaders& edits_;  // the snapshot's, which the exchange pins
+};
+
+class Factory : public proxy::FilterFactory {
+ public:
+  explicit Factory(std::shared_ptr<const SecurityHeaders> edits) : edits_(std::move(edits)) {}
+  std::string_view name() const override { return "security_headers"; }
+  proxy::Filter* create(Arena& arena) const override {
+    return arena.make<SecurityHeadersFilter>(*edits_);
+  }
+  bool is_for_any_answer() const override { return true; }
+
+ private:
+  const std::shared_ptr<const SecurityHeaders> edits_;
+};
+
+class SecuritySettings : public Settings {
+ public:
+  explicit SecuritySettings(std::shared_ptr<const SecurityHeaders> edits)
+      : edits_(std::move(edits)) {}
+  std::unique_ptr<proxy::FilterFactory> make() const override {
+    return std::make_unique<Factory>(edits_);
+  }
+
+ private:
+  const std::shared_ptr<const SecurityHeaders> edits_;  // shared by all routes of the level
+};
+
+}  // namespace
+
+void apply(const SecurityHeaders& edits, bool https, bool nonce_holds,
+           proxy::VariableSource& variables, http::HeaderList& headers) {
+  uint64_t present = 0;  // of edits.fields
+  headers.remove_if([&](const http::Header& header) {
+    if ((edits.sizes >> (header.name.size() & 63) & 1) == 0) return false;
+    for (size_t i = 0; i < edits.fields.size(); ++i) {
+      const SecurityField& field = edits.fields[i];
+      if (!iequals(field.name, header.name)) continue;
+      if (field.mode == SecurityMode::kOverride || field.mode == SecurityMode::kRemove) return true;
+      if (field.https_only && !https) return true;
+      present |= uint64_t{1} << i;
+      return false;
+    }
+    return false;
+  });
+  for (size_t i = 0; i < edits.fields.size(); ++i) {
+    const SecurityField& field = edits.fields[i];
+    const bool is_present = (present >> i & 1) != 0;
+    if (field.mode == SecurityMode::kRemove || (field.https_only && !https)) continue;
+    if (field.mode == SecurityMode::kSetIfAbsent && is_present) continue;
+    std::string_view value;
+    if (field.value.is_constant()) {
+      value = field.value.render(variables, headers.arena());
+    } else {
+      if (!nonce_holds && field.value.names(proxy::Variable::kCspNonce)) continue;
+      value = field.value.render(variables, headers.arena());
+      if (!http::is_field_value(value)) continue;
+    }
+    if (is_present) {  // kAppend
+      value = joined(headers, field.name, value);
+      headers.remove(field.name);
+    }
+    headers.add(field.name, value, field.id);
+  }
+}
+
+SettingsPtr security_headers_standard() { return nullptr; }
+
+SettingsPtr security_headers_read(const options::Node& value, const SettingsPtr&,
+                                  options::Problems& problems) {
+  std::shared_ptr<const SecurityHeaders> edits = read_security_headers(value, problems);
+  if (edits == nullptr) return nullptr;
+  return std::make_shared<SecuritySettings>(std::move(edits));
+}
+
+}  // namespace weir::filters
