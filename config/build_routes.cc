@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -127,6 +128,9 @@ bool build_route(Build& build, const Node& node, const Level& outer, const proxy
   use_mirror(build, node, level, route);
   route.access_log = level.access_log;
   route.filters = make_filters(level);
+  route.answers_preflights =
+      std::any_of(route.filters.begin(), route.filters.end(),
+                  [](const auto& factory) { return factory->answers_preflights(); });
   return placed;
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "filters/access.h"
+#include "filters/cors.h"
 #include "filters/expires.h"
 #include "filters/headers.h"
 #include "filters/request_id.h"
@@ -23,6 +24,9 @@ constexpr std::array kRegistry = {
     // refuses, because a refusal is an answer, too.
     Kind{"security_headers", options::Kind::kMap, &security_headers_standard,
          &security_headers_read, true},
+    // Before all that refuses: pages read why only from an answer that CORS lets them have, and
+    // browsers send no credentials with a preflight that auth could look at.
+    Kind{"cors", options::Kind::kMap, &cors_standard, &cors_read},
     // Behind the headers, whose response edits are for refusals, too; before whatever costs more
     // than looking up an address.
     Kind{"deny", options::Kind::kList, &access_standard, &deny_read},

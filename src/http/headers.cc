@@ -109,6 +109,7 @@ HeaderId classify(std::string_view name) {
       if (first == 'c' && matches(name, "cookie")) return HeaderId::kCookie;
       if (first == 'e' && matches(name, "expect")) return HeaderId::kExpect;
       if (first == 's' && matches(name, "server")) return HeaderId::kServer;
+      if (first == 'o' && matches(name, "origin")) return HeaderId::kOrigin;
       break;
     case 7:
       if (first == 'r' && matches(name, "referer")) return HeaderId::kReferer;

@@ -44,6 +44,7 @@ enum class HeaderId : uint8_t {
   kUserAgent,
   kReferer,
   kAccept,
+  kOrigin,
   kAuthorization,
   kCookie,
   kLocation,

@@ -32,8 +32,9 @@ struct Conditions {
   }
   // The first of `named` that does not hold; null when all do.
   const Condition* first_failing(const http::RequestHead& request) const;
-  bool hold(const http::RequestHead& request) const {
-    return empty() || (take_method(request.method) && first_failing(request) == nullptr);
+  // `method` takes the place of the request's own.
+  bool hold(const http::RequestHead& request, http::Method method) const {
+    return empty() || (take_method(method) && first_failing(request) == nullptr);
   }
   // Every request that meets `narrower` meets these.
   bool cover(const Conditions& narrower) const;

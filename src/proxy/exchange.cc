@@ -188,8 +188,7 @@ Step Exchange::run_request() {
     Verdict verdict = filter->on_request(context, request_);
     if (auto* local = std::get_if<LocalReply>(&verdict)) {
       ++epoch_;  // a Resume that it made as well is void
-      const char* why = local->why;
-      return reply(std::move(*local), {Source::kWeir, ErrorKind::kRefused, Retry::kNever, why});
+      return reply_of_filter(std::move(*local));
     }
     if (std::holds_alternative<Parked>(verdict)) {
       parked_ = true;
@@ -247,8 +246,7 @@ Step Exchange::run_response() {
     Verdict verdict = filter->on_response(context, *response_);
     if (auto* local = std::get_if<LocalReply>(&verdict)) {
       ++epoch_;
-      const char* why = local->why;
-      return reply(std::move(*local), {Source::kWeir, ErrorKind::kRefused, Retry::kNever, why});
+      return reply_of_filter(std::move(*local));
     }
     if (std::holds_alternative<Parked>(verdict)) {
       parked_ = true;
@@ -371,8 +369,7 @@ void Exchange::resume(uint32_t epoch, bool proceed, LocalReply local) {
   ++epoch_;
   parked_ = false;
   if (!proceed) {
-    const char* why = local.why;
-    step_ = reply(std::move(local), {Source::kWeir, ErrorKind::kRefused, Retry::kNever, why});
+    step_ = reply_of_filter(std::move(local));
   }
   advance();
 }

@@ -156,6 +156,7 @@ class Exchange final : public net::Mortal,
 
   // Local answers (local_reply.cc).
   Step reply(LocalReply reply, const Error& error);
+  Step reply_of_filter(LocalReply reply);
   Step reply_error(int status, const Error& error);
   Step reply_grpc(const LocalReply& local);
   void add_grpc_status(int http_status, http::HeaderList& out);

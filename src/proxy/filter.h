@@ -91,6 +91,8 @@ class FilterFactory {
   virtual Filter* create(Arena&) const = 0;  // the arena runs the destructor
   // Its filters edit the head per try: only then is a copy of the head made for each.
   virtual bool uses_on_attempt() const { return false; }
+  // Answers the preflights of its route (CORS), which are then found by the method they ask for.
+  virtual bool answers_preflights() const { return false; }
   // Its on_response asks nothing of a route or of on_request: of the defaults' filters it is for
   // answers to requests that no site takes as well (Snapshot::stray_filters).
   virtual bool is_for_any_answer() const { return false; }

@@ -148,6 +148,13 @@ Step Exchange::reply(LocalReply local, const Error& error) {
   return Step::kResponse;
 }
 
+// Refused, unless it is an answer like any other: to a preflight, for one.
+Step Exchange::reply_of_filter(LocalReply local) {
+  Error error;
+  if (local.status >= 400) error = {Source::kWeir, ErrorKind::kRefused, Retry::kNever, local.why};
+  return reply(std::move(local), error);
+}
+
 // "Trailers-Only": a call is answered with 200 whatever became of it, and its head says what did.
 Step Exchange::reply_grpc(const LocalReply& local) {
   begin_local(200, {});

@@ -230,12 +230,12 @@ bool Router::visit_branch(const std::vector<Route>& routes, const Branch& branch
 }
 
 const Route* Router::find(const std::vector<Route>& routes, const http::RequestHead& request,
-                          std::string_view path) const {
+                          http::Method method, std::string_view path) const {
   uint32_t best = kNone;
   for_each_key(routes, path, [&](uint32_t first) {
     for_each_of_chain(first, request, [&](uint32_t i) {
       if (i >= best) return false;
-      if (routes[i].conditions.hold(request)) best = i;
+      if (routes[i].conditions.hold(request, method)) best = i;
       return best != i;
     });
   });
@@ -243,14 +243,15 @@ const Route* Router::find(const std::vector<Route>& routes, const http::RequestH
     struct FirstThatFits {
       const std::vector<Route>& routes;
       const http::RequestHead& request;
+      http::Method method;
       uint32_t best;
       bool past(uint32_t route) const { return route >= best; }
-      bool wants(uint32_t route) const { return routes[route].conditions.hold(request); }
+      bool wants(uint32_t route) const { return routes[route].conditions.hold(request, method); }
       bool take(uint32_t route) {
         best = route;
         return true;
       }
-    } visit{routes, request, best};
+    } visit{routes, request, method, best};
     visit_branch(routes, branches_.back(), path, visit);
     best = visit.best;
   }

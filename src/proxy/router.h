@@ -41,7 +41,12 @@ class Router {
 
   // `path` is normalised. Null when no route takes the request.
   const Route* find(const std::vector<Route>& routes, const http::RequestHead& request,
-                    std::string_view path) const;
+                    std::string_view path) const {
+    return find(routes, request, request.method, path);
+  }
+  // As if it came with that method.
+  const Route* find(const std::vector<Route>& routes, const http::RequestHead& request,
+                    http::Method method, std::string_view path) const;
 
   // The methods with which a route would take a request that find() found none for; 0: none would.
   http::MethodSet other_methods(const std::vector<Route>& routes, const http::RequestHead& request,

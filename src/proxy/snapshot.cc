@@ -2,6 +2,23 @@
 
 namespace weir::proxy {
 
+namespace {
+
+// A route that names its methods seldom names OPTIONS: a browser's question whether it may send a
+// request belongs to the route that would take the request. Null: an ordinary request, or a route
+// whose server answers itself.
+const Route* find_for_preflight(const Site& site, const http::RequestHead& request,
+                                std::string_view path) {
+  if (request.method != http::Method::kOptions) return nullptr;
+  const http::Header* wanted = request.headers.find("Access-Control-Request-Method");
+  if (wanted == nullptr || request.headers.find(http::HeaderId::kOrigin) == nullptr) return nullptr;
+  const Route* route =
+      site.router.find(site.routes, request, http::parse_method(wanted->value), path);
+  return route != nullptr && route->answers_preflights ? route : nullptr;
+}
+
+}  // namespace
+
 bool HostIndex::add(std::string_view host, uint32_t site) {
   if (host == "*") {
     if (any_ != UINT32_MAX) return false;
@@ -33,7 +50,9 @@ Snapshot::Match Snapshot::match(uint32_t listener, const http::RequestHead& requ
   const std::string_view path =
       http::normalise_path(request.path, site != nullptr && site->merge_slashes, arena);
   if (path.empty() || site == nullptr) return {site, nullptr, path};
-  return {site, site->router.find(site->routes, request, path), path};
+  const Route* route = find_for_preflight(*site, request, path);
+  if (route == nullptr) route = site->router.find(site->routes, request, path);
+  return {site, route, path};
 }
 
 uint32_t Labels::id(const std::string& name) {

@@ -64,6 +64,7 @@ struct Route {
   std::shared_ptr<const ErrorPages> error_pages;  // null: the standard bodies
   std::shared_ptr<const Mirror> mirror;           // null: none
   FilterChain filters;
+  bool answers_preflights = false;  // some filter of it does
 };
 
 struct Site {

@@ -1,0 +1,54 @@
+// cors: which other sites' pages may read answers in a browser (the CORS protocol of the Fetch
+// standard, https://fetch.spec.whatwg.org/#http-cors-protocol).
+//
+//   cors:
+//     origins: ["https://app.example.com", "https://*.example.com"]   # or ["*"]
+//     methods: [GET, POST, DELETE]
+//     headers: [Content-Type, Authorization]      # that pages may send
+//     expose_headers: [X-Total]                   # that pages may read
+//     credentials: true
+//     max_age: 10m
+//     private_network: false
+//
+// Preflights are answered here, 204 or, to an origin that is not allowed, 403; servers never see
+// them, and routes are chosen for them as for the request that they ask for. All other requests go
+// on whatever their origin: a browser keeps the answer from a page that may not read it. What
+// servers say of CORS themselves is replaced, on every answer, weir's own included. Vary names
+// Origin wherever another origin would have got another answer. The nearest level wins whole.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "base/strings.h"
+#include "filters/registry.h"
+
+namespace weir::filters {
+
+// Which origins are allowed. Immutable once read.
+class CorsOrigins {
+ public:
+  // "https://a.test:8443", "https://*.a.test", "*", "null". Empty, or why it is none.
+  std::string add(std::string_view text);
+  bool takes_any() const { return any_; }
+  // By value of Origin, as browsers write it: "null" only where it was added.
+  bool contains(std::string_view origin) const;
+  size_t size() const { return exact_.size() + wildcards_.size() + (any_ ? 1 : 0); }
+
+ private:
+  struct Wildcard {
+    std::string scheme;  // "https://"
+    std::string rest;    // ".a.test", with the port if it is not the scheme's own
+  };
+  bool any_ = false;
+  std::unordered_set<std::string, TextHash, std::equal_to<>> exact_;
+  std::vector<Wildcard> wildcards_;
+};
+
+SettingsPtr cors_standard();
+SettingsPtr cors_read(const options::Node& value, const SettingsPtr& outer,
+                      options::Problems& problems);
+
+}  // namespace weir::filters
