@@ -5,6 +5,7 @@
 #include "config/build.h"
 #include "config/reachability.h"
 #include "filters/header_name.h"
+#include "filters/maintenance.h"
 
 namespace weir::config {
 
@@ -187,6 +188,9 @@ void build_level(Build& build, MapReader& map, Level& level) {
     } else if (value->kind == kinds[i].shape || value->kind == Kind::kNull ||
                (kinds[i].takes_words && value->kind == Kind::kScalar)) {
       level.filters[i] = kinds[i].read(*value, level.filters[i], map.problems());
+      if (auto maintenance = filters::maintenance_of(level.filters[i].get())) {
+        build.snapshot.maintenances.push_back(std::move(maintenance));
+      }
     } else if (!value->broken) {
       std::string noun = kinds[i].shape == Kind::kMap    ? "a map"
                          : kinds[i].shape == Kind::kList ? "a list"

@@ -4,14 +4,13 @@
 #include <utility>
 #include <vector>
 
-#include "http/forwarded.h"
 #include "proxy/exchange.h"
 
 namespace weir::filters {
 
 namespace {
 
-constexpr size_t kBlocksMax = 500'000;  // some 40 MB
+constexpr size_t kBlocksMax = 200'000;  // some 20 MB
 
 enum class Listed : uint8_t { kPass, kRefuse };
 
@@ -59,26 +58,32 @@ class AccessSettings : public Settings {
 
 SettingsPtr read(const options::Node& value, Listed listed, options::Problems& problems) {
   Rule rule = {listed, {}};
+  if (!read_addresses(value, problems, rule.addresses)) return nullptr;
+  return std::make_shared<AccessSettings>(std::move(rule));
+}
+
+}  // namespace
+
+bool read_addresses(const options::Node& value, options::Problems& problems,
+                    http::AddressSet& out) {
   std::vector<const options::Node*> items;
-  if (!options::read_list(value, problems, items)) return nullptr;
+  if (!options::read_list(value, problems, items)) return false;
   if (items.empty()) {
     // Nobody, or everybody? Only one of the two is meant, and which is no place for a guess.
     problems.error(value, "is empty", "off switches it off");
   } else if (items.size() > kBlocksMax) {
     problems.error(value, "more than " + std::to_string(kBlocksMax) + " blocks of addresses");
-    return nullptr;
+    return false;
   }
   for (const options::Node* item : items) {
     std::string text;
-    if (options::read_string(*item, problems, text) && !rule.addresses.add(text)) {
+    if (options::read_string(*item, problems, text) && !out.add(text)) {
       problems.invalid(*item, "a block of addresses", "as in 10.0.0.0/8, ::1 or fd00::/8");
     }
   }
-  rule.addresses.seal();
-  return std::make_shared<AccessSettings>(std::move(rule));
+  out.seal();
+  return true;
 }
-
-}  // namespace
 
 SettingsPtr access_standard() { return nullptr; }
 

@@ -9,8 +9,12 @@
 #pragma once
 
 #include "filters/registry.h"
+#include "http/forwarded.h"
 
 namespace weir::filters {
+
+// A list of addresses and blocks, sealed; false after reporting that it cannot be one.
+bool read_addresses(const options::Node& value, options::Problems& problems, http::AddressSet& out);
 
 SettingsPtr access_standard();
 SettingsPtr allow_read(const options::Node& value, const SettingsPtr& outer,

@@ -6,6 +6,7 @@
 #include "filters/cors.h"
 #include "filters/expires.h"
 #include "filters/headers.h"
+#include "filters/maintenance.h"
 #include "filters/request_id.h"
 #include "filters/security_headers.h"
 
@@ -31,6 +32,8 @@ constexpr std::array kRegistry = {
     // than looking up an address.
     Kind{"deny", options::Kind::kList, &access_standard, &deny_read},
     Kind{"allow", options::Kind::kList, &access_standard, &allow_read},
+    // Before whatever asks others: what is closed may be closed because they are.
+    Kind{"maintenance", options::Kind::kMap, &maintenance_standard, &maintenance_read},
     // Last, so first on the answer: a header edit of the same fields has the last word.
     Kind{"expires", options::Kind::kScalar, &expires_standard, &expires_read},
 };

@@ -33,6 +33,7 @@ namespace {
 // For those who asked the admin listener for what the end cut short.
 constexpr uint64_t kLastAdminAnswersMs = 1000;
 constexpr uint64_t kCertificatesEveryMs = 86'400'000;
+constexpr uint64_t kMaintenancesEveryMs = 1000;
 // Each of the two steps that the lines of the access log take, at an exit that waits for nobody.
 constexpr uint64_t kSaveLogMs = 200;
 
@@ -142,6 +143,7 @@ bool Daemon::load_first() {
   note_source(loaded);
   snapshot_ = std::move(loaded.snapshot);
   put_in_force(*snapshot_);
+  proxy::begin_maintenances({}, snapshot_->maintenances);
   warn_of_few_open_files(*snapshot_);
   reload_stats_ = {1, 0, static_cast<uint64_t>(std::time(nullptr))};
   return true;
@@ -255,7 +257,8 @@ int Daemon::serve() {
 int Daemon::wait_ms() const {
   const uint64_t members_at_ms = draining_.load() ? UINT64_MAX : members_.next_ms();
   const uint64_t at_ms =
-      std::min({drain_at_ms_, watchdog_at_ms_, certificates_at_ms_, members_at_ms});
+      std::min({drain_at_ms_, watchdog_at_ms_, certificates_at_ms_, members_at_ms,
+                snapshot_->maintenances.empty() ? UINT64_MAX : maintenances_at_ms_});
   if (at_ms == UINT64_MAX) return -1;
   const uint64_t now_ms = net::monotonic_ms();
   return at_ms <= now_ms ? 0 : static_cast<int>(std::min<uint64_t>(at_ms - now_ms, INT_MAX));
@@ -269,6 +272,10 @@ void Daemon::on_time() {
     ask_workers();
   }
   if (now_ms >= certificates_at_ms_) warn_of_certificates();
+  if (now_ms >= maintenances_at_ms_) {
+    maintenances_at_ms_ = now_ms + kMaintenancesEveryMs;
+    proxy::look_at_maintenance_files(snapshot_->maintenances);
+  }
   if (now_ms >= members_.next_ms() && !draining_.load() && members_.look(now_ms, environment_)) {
     follow_members();
   }
@@ -391,6 +398,7 @@ std::string Daemon::apply(const SnapshotPtr& next) {
   log_opened(wanted, plan.value());
   upstream::welcome_newcomers(snapshot_->clusters, next->clusters, net::monotonic_ms());
   proxy::begin_new_splits(*snapshot_, *next);
+  proxy::begin_maintenances(snapshot_->maintenances, next->maintenances);
   put_in_force(*next);
   {
     std::lock_guard lock(mutex_);

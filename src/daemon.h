@@ -94,6 +94,7 @@ class Daemon final : public proxy::StatusSource {
   uint64_t drain_at_ms_ = UINT64_MAX;         // the end of shutdown.delay
   uint64_t watchdog_at_ms_ = UINT64_MAX;      // the next word to the service manager
   uint64_t certificates_at_ms_ = UINT64_MAX;  // the next look at their ends; a load looks, too
+  uint64_t maintenances_at_ms_ = 0;           // the next look at their files
   bool stop_now_ = false;
   // Of the configuration in force.
   std::shared_ptr<const config::Source> source_;  // null: nothing but it names servers

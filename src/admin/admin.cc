@@ -6,6 +6,7 @@
 
 #include "admin/access.h"
 #include "admin/health.h"
+#include "admin/maintenance.h"
 #include "admin/metrics_text.h"
 #include "admin/reload.h"
 #include "admin/servers.h"
@@ -71,7 +72,10 @@ constexpr Page kPages[] = {
 };
 // clang-format on
 
-constexpr const char* kServersUsage =
+constexpr const char* kPostsUsage =
+    "/maintenance    JSON: what is closed; POST {\"name\":\"...\",\"state\":\"on\"} or \"off\" "
+    "sets "
+    "it\n"
     "/upstreams/NAME/servers/ADDRESS\n"
     "                JSON: the state of a server; POST {\"state\":\"drain\"}, \"up\" or \"down\" "
     "sets it\n";
@@ -83,7 +87,7 @@ LocalReply index(StatusSource&) {
     line.resize(16, ' ');
     list += line + entry.what + "\n";
   }
-  list += kServersUsage;
+  list += kPostsUsage;
   return page(200, kText, std::move(list));
 }
 
@@ -95,19 +99,25 @@ proxy::Handler handler(StatusSource& source, const Page& entry, const PageAccess
   };
 }
 
-// One for all servers: which one, the path tells.
-void add_servers_route(StatusSource& source, const proxy::AdminConfig& config, proxy::Site& site) {
+// A page whose POST has a body: `show` answers GET, the filter that `set` makes takes the POST.
+void add_page_with_body(StatusSource& source, const proxy::AdminConfig& config, proxy::Site& site,
+                        const char* path, proxy::PathMatch match,
+                        LocalReply (*show)(StatusSource&, const http::RequestHead&),
+                        std::shared_ptr<const proxy::FilterFactory> (*set)(StatusSource&,
+                                                                           const PageAccess&,
+                                                                           std::string)) {
   const PageAccess access = {
       .posts = true, .any_name = config.address.is_unix(), .takes_body = true};
   proxy::Route& route = site.routes.emplace_back();
-  route.name = kServersPath;
-  route.path = kServersPath;
+  route.name = path;
+  route.match = match;
+  route.path = path;
   route.action = proxy::Action::kHandler;
-  route.handler = [&source, access, token = config.token](const http::RequestHead& request) {
+  route.handler = [&source, access, show, token = config.token](const http::RequestHead& request) {
     std::optional<LocalReply> refused = refusal_of(request, access, token);
-    return refused ? std::move(*refused) : show_server(source, request);
+    return refused ? std::move(*refused) : show(source, request);
   };
-  route.filters.push_back(set_server_on_post(source, access, config.token));
+  route.filters.push_back(set(source, access, config.token));
   route.access_log = false;
   route.websocket = false;
 }
@@ -143,7 +153,11 @@ std::shared_ptr<const proxy::Snapshot> make_admin_snapshot(StatusSource& source,
     route.access_log = false;
     route.websocket = false;
   }
-  add_servers_route(source, config, site);
+  // One for all servers: which one, the path tells.
+  add_page_with_body(source, config, site, kServersPath, proxy::PathMatch::kPrefix, show_server,
+                     set_server_on_post);
+  add_page_with_body(source, config, site, kMaintenancePath, proxy::PathMatch::kExact,
+                     show_maintenances, set_maintenance_on_post);
   site.router.build(site.routes);
   return snapshot;
 }

@@ -132,6 +132,15 @@ void add_rollbacks(Families& families, const proxy::Snapshot& snapshot) {
   }
 }
 
+void add_maintenances(Families& families, const proxy::Snapshot& snapshot) {
+  std::map<std::string, bool> on;  // one series where several have a name
+  for (const auto& one : snapshot.maintenances) on[one->name()] |= one->is_on();
+  if (on.empty()) return;
+  MetricFamily& family = add_family(families, "weir_maintenance",
+                                    "1: closed, by its file or by the admin.", MetricType::Gauge);
+  for (const auto& [name, value] : on) add_value(family, {{"name", name}}, value ? 1.0 : 0.0);
+}
+
 void add_upstream_traffic(Families& families, StatusSource& source, const Workers& workers) {
   std::map<uint32_t, std::shared_ptr<upstream::EndpointState>> endpoints;
   for (auto& endpoint : source.endpoints()) endpoints.emplace(endpoint->index, endpoint);
@@ -348,6 +357,7 @@ std::string metrics_text(StatusSource& source) {
     add_panics(families, *snapshot);
     add_splits(families, *snapshot, workers);
     add_rollbacks(families, *snapshot);
+    add_maintenances(families, *snapshot);
     add_certificates(families, *snapshot);
   }
   add_ejections(families, source);

@@ -7,6 +7,7 @@
 
 #include "admin/health.h"
 #include "admin/json.h"
+#include "admin/maintenance.h"
 #include "admin/reload.h"
 #include "admin/sides.h"
 #include "admin/totals.h"
@@ -146,6 +147,7 @@ std::string status_json(proxy::StatusSource& source) {
       {"routes", routes_json(workers)},
       {"splits", loaded ? splits_json(*snapshot, workers) : Json::array()},
       {"mirrors", loaded ? mirrors_json(*snapshot, workers) : Json::array()},
+      {"maintenance", loaded ? maintenances_json(*snapshot) : Json::array()},
   }));
 }
 

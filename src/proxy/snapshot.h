@@ -21,6 +21,7 @@
 #include "proxy/conditions.h"
 #include "proxy/error_pages.h"
 #include "proxy/filter.h"
+#include "proxy/maintenance.h"
 #include "proxy/mirror.h"
 #include "proxy/regex.h"
 #include "proxy/rewrite.h"
@@ -196,6 +197,7 @@ struct Snapshot {
   // Only their on_response, on answers to requests that found no site: 400, 421, 431 ...
   FilterChain stray_filters;
   std::vector<std::shared_ptr<const upstream::Cluster>> clusters;
+  Maintenances maintenances;  // in file order
 
   // Which site and route take a request. `path` is what routes were matched against, in the arena
   // or in the request; empty: it is no path (400). Null site: 421. Null route: 404, or 405 where
