@@ -55,13 +55,21 @@ struct Scenario {
   const char* name;
   const char* path;
   bool proxied;
-  uint32_t sites = 1;  // of ten routes each where there are many
+  uint32_t sites = 1;            // of ten routes each where there are many
+  const char* more_fields = "";  // of the request
 };
+
+constexpr const char* kFromApp = "Origin: https://app.example.com\r\n";
 
 constexpr Scenario kScenarios[] = {
     {"proxy", "/app/catalogue?page=2", true},
-    {"proxy, plain", "/plain/catalogue?page=2", true},  // no filter, no log line
-    {"proxy, guarded", "/guarded/catalogue?page=2", true},  // what guards servers, all idle
+    {"proxy, plain", "/plain/catalogue?page=2", true},              // no filter, no log line
+    {"proxy, guarded", "/guarded/catalogue?page=2", true},          // what guards servers, all idle
+    {"proxy, origin", "/app/catalogue?page=2", true, 1, kFromApp},  // nobody looks at it
+    {"proxy, secure", "/secure/catalogue?page=2", true, 1, kFromApp},
+    {"proxy, cors", "/cors/catalogue?page=2", true, 1, kFromApp},
+    {"proxy, access", "/access/catalogue?page=2", true, 1, kFromApp},
+    {"proxy, policy", "/policy/catalogue?page=2", true, 1, kFromApp},  // the three, and a closure
     {"respond", "/hello", false},
     {"proxy, sites", "/app/catalogue?page=2", true, 10'000},
 };
@@ -75,6 +83,33 @@ constexpr std::string_view kOtherRoutes = R"(
       - {path: /login, methods: [POST], upstream: app}
       - {path: /a/, upstream: app}
       - {path: /app, methods: [DELETE], upstream: app})";
+
+// 10,000 blocks of addresses that the client is in none of.
+std::string many_blocks() {
+  std::string list;
+  for (int i = 0; i < 10'000; ++i) {
+    list += (i == 0 ? "" : ", ") + std::to_string(20 + i / 2500) + "." + std::to_string(i % 250) +
+            "." + std::to_string(i / 250 % 10) + ".0/24";
+  }
+  return list;
+}
+
+// What the edge says and asks by policy, alone and together, on top of what `proxy` has.
+std::string policy_routes() {
+  const std::string headers =
+      "headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}}";
+  const std::string cors =
+      "cors: {origins: [\"https://app.example.com\", \"https://*.example.org\"], "
+      "methods: [GET, POST], credentials: true}";
+  const std::string access = "deny: [" + many_blocks() + "], allow: [127.0.0.0/8, 10.0.0.0/8]";
+  const std::string secure = "security_headers: standard";
+  const auto route = [&headers](const char* path, const std::string& keys) {
+    return std::string("\n      - {path: ") + path + ", upstream: app, " + headers + ", " + keys +
+           "}";
+  };
+  return route("/secure", secure) + route("/cors", cors) + route("/access", access) +
+         route("/policy", secure + ", " + cors + ", " + access + ", maintenance: {}");
+}
 
 std::string config_text(uint16_t origin_port, uint32_t sites) {
   std::string text = R"(
@@ -102,6 +137,7 @@ sites:
   - hosts: [shop.example.com]
     routes:)";
   if (sites > 1) text += kOtherRoutes;
+  text += policy_routes();
   text += R"(
       - path: /app
         upstream: app
@@ -220,7 +256,8 @@ class Bench {
 
  private:
   static std::string request_of(const Scenario& scenario) {
-    return "GET " + std::string(scenario.path) + " HTTP/1.1\r\n" + std::string(kBrowser);
+    return "GET " + std::string(scenario.path) + " HTTP/1.1\r\n" + scenario.more_fields +
+           std::string(kBrowser);
   }
 
   const int origin_;
