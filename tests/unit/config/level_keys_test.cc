@@ -180,7 +180,7 @@ TEST_CASE("level keys: a list of addresses is bounded") {
   options::Problems problems;
   http::AddressSet addresses;
   CHECK_FALSE(filters::read_addresses(list, problems, addresses));
-  CHECK(problems.errors() == Lines{"weir.yaml:1:1: deny: more than 200000 blocks of addresses"});
+  CHECK(problems.errors() == Lines{"weir.yaml:1:1: more than 200000 blocks of addresses"});
 }
 
 TEST_CASE("level keys: memory") {
