@@ -179,6 +179,9 @@ void build_level(Build& build, MapReader& map, Level& level) {
   build_mirror(build, map, level);
   map.boolean("websocket", level.websocket);
   map.boolean("access_log", level.access_log);
+  const filters::Reading reading = {map.problems(), [&build](const Node& node, std::string& out) {
+                                      return read_named_file(build, node, out);
+                                    }};
   const auto kinds = filters::registry();
   for (size_t i = 0; i < kinds.size(); ++i) {
     const Node* value = map.find(kinds[i].key);
@@ -187,7 +190,7 @@ void build_level(Build& build, MapReader& map, Level& level) {
       level.filters[i] = nullptr;
     } else if (value->kind == kinds[i].shape || value->kind == Kind::kNull ||
                (kinds[i].takes_words && value->kind == Kind::kScalar)) {
-      level.filters[i] = kinds[i].read(*value, level.filters[i], map.problems());
+      level.filters[i] = kinds[i].read(*value, level.filters[i], reading);
       if (auto maintenance = filters::maintenance_of(level.filters[i].get())) {
         build.snapshot.maintenances.push_back(std::move(maintenance));
       }
@@ -216,7 +219,7 @@ proxy::FilterChain stray_filters(const Level& defaults) {
   return chain;
 }
 
-void later_level_keys(MapReader& map) { map.later({"compression", "rate_limit", "auth", "cache"}); }
+void later_level_keys(MapReader& map) { map.later({"compression", "rate_limit", "cache"}); }
 
 void build_routes(Build& build, const Node& section, const Level& outer, proxy::Site& site) {
   std::vector<const Node*> items;

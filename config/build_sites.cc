@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -98,6 +99,26 @@ void claim(Build& build, const Node& node, const std::string& host, uint32_t sit
   }
 }
 
+// What one route's servers believe weir in, clients may not say on the way to another: both may
+// lead to the same servers.
+void collect_own_fields(proxy::Site& site) {
+  for (const proxy::Route& route : site.routes) {
+    for (const auto& factory : route.filters) {
+      const std::span<const std::string> names = factory->own_fields();
+      site.own_fields.insert(site.own_fields.end(), names.begin(), names.end());
+    }
+  }
+  std::sort(site.own_fields.begin(), site.own_fields.end());
+  site.own_fields.erase(std::unique(site.own_fields.begin(), site.own_fields.end()),
+                        site.own_fields.end());
+  if (site.own_fields.empty()) return;
+  for (proxy::Route& route : site.routes) {
+    route.drops_site_fields =
+        std::all_of(route.filters.begin(), route.filters.end(),
+                    [](const auto& factory) { return factory->own_fields().empty(); });
+  }
+}
+
 void build_site(Build& build, const Node& node, uint32_t index, const Level& defaults,
                 Claims& claims) {
   proxy::Site& site = build.snapshot.sites[index];
@@ -129,6 +150,7 @@ void build_site(Build& build, const Node& node, uint32_t index, const Level& def
     build_routes(build, *routes, level, site);
     warn_of_shared_cookies(build, node, site);
   }
+  collect_own_fields(site);
   later_level_keys(map);
   map.finish();
 }

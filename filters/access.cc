@@ -87,13 +87,12 @@ bool read_addresses(const options::Node& value, options::Problems& problems,
 
 SettingsPtr access_standard() { return nullptr; }
 
-SettingsPtr allow_read(const options::Node& value, const SettingsPtr&,
-                       options::Problems& problems) {
-  return read(value, Listed::kPass, problems);
+SettingsPtr allow_read(const options::Node& value, const SettingsPtr&, const Reading& reading) {
+  return read(value, Listed::kPass, reading.problems);
 }
 
-SettingsPtr deny_read(const options::Node& value, const SettingsPtr&, options::Problems& problems) {
-  return read(value, Listed::kRefuse, problems);
+SettingsPtr deny_read(const options::Node& value, const SettingsPtr&, const Reading& reading) {
+  return read(value, Listed::kRefuse, reading.problems);
 }
 
 }  // namespace weir::filters

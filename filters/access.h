@@ -18,8 +18,7 @@ bool read_addresses(const options::Node& value, options::Problems& problems, htt
 
 SettingsPtr access_standard();
 SettingsPtr allow_read(const options::Node& value, const SettingsPtr& outer,
-                       options::Problems& problems);
-SettingsPtr deny_read(const options::Node& value, const SettingsPtr& outer,
-                      options::Problems& problems);
+                       const Reading& reading);
+SettingsPtr deny_read(const options::Node& value, const SettingsPtr& outer, const Reading& reading);
 
 }  // namespace weir::filters

@@ -201,7 +201,8 @@ void read_names(MapReader& map, std::string_view key, const char* what, bool* an
 
 SettingsPtr cors_standard() { return nullptr; }
 
-SettingsPtr cors_read(const Node& value, const SettingsPtr&, Problems& problems) {
+SettingsPtr cors_read(const Node& value, const SettingsPtr&, const Reading& reading) {
+  Problems& problems = reading.problems;
   Policy policy;
   MapReader map(value, problems);
   if (const Node* origins =

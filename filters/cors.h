@@ -48,7 +48,6 @@ class CorsOrigins {
 };
 
 SettingsPtr cors_standard();
-SettingsPtr cors_read(const options::Node& value, const SettingsPtr& outer,
-                      options::Problems& problems);
+SettingsPtr cors_read(const options::Node& value, const SettingsPtr& outer, const Reading& reading);
 
 }  // namespace weir::filters

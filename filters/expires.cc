@@ -83,15 +83,14 @@ class ExpiresSettings : public Settings {
 
 SettingsPtr expires_standard() { return nullptr; }
 
-SettingsPtr expires_read(const options::Node& value, const SettingsPtr&,
-                         options::Problems& problems) {
+SettingsPtr expires_read(const options::Node& value, const SettingsPtr&, const Reading& reading) {
   Options options;
   uint64_t after_ms = 0;
   if (value.text == "epoch") {
     options = {"no-cache", "Thu, 01 Jan 1970 00:00:01 GMT", 0};
   } else if (value.text == "max") {
     options = {"max-age=315360000", "Thu, 31 Dec 2037 23:55:55 GMT", 0};
-  } else if (options::read_duration_ms(value, problems, {0, 10 * kYearMs}, after_ms)) {
+  } else if (options::read_duration_ms(value, reading.problems, {0, 10 * kYearMs}, after_ms)) {
     options.after_s = after_ms / 1000;
     options.cache_control = "max-age=" + std::to_string(options.after_s);
   }

@@ -15,6 +15,6 @@ namespace weir::filters {
 
 SettingsPtr expires_standard();
 SettingsPtr expires_read(const options::Node& value, const SettingsPtr& outer,
-                         options::Problems& problems);
+                         const Reading& reading);
 
 }  // namespace weir::filters

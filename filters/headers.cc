@@ -66,7 +66,10 @@ class HeadersFilter : public proxy::Filter {
   HeadersFilter(const HeaderEdits& edits, uint64_t taken_over_fields)
       : edits_(edits), taken_over_(taken_over_fields) {}
 
-  proxy::Verdict on_request(proxy::FilterContext& context, http::RequestHead& head) override {
+  // Behind all other filters: they see what the client has sent, and the server gets what the
+  // operator wrote.
+  std::optional<proxy::LocalReply> on_passed(proxy::FilterContext& context,
+                                             http::RequestHead& head) override {
     if (!edits_.request.empty()) remove_look_alikes(edits_.request, head.headers);
     context.exchange().take_over_fields(taken_over_);
     for (const HeaderEdit& edit : edits_.request) {
@@ -75,7 +78,7 @@ class HeadersFilter : public proxy::Filter {
       // A header that the operator counts on must not be missing in silence.
       if (!applied) return proxy::LocalReply{400, {}, {}, "header_edit"};
     }
-    return proxy::Next{};
+    return std::nullopt;
   }
 
   // Only the head of a try: X-Forwarded-Host and the access log keep the client's own. The writer
@@ -110,6 +113,7 @@ class Factory : public proxy::FilterFactory {
   bool uses_on_attempt() const override {
     return std::any_of(edits_->request.begin(), edits_->request.end(), is_host);
   }
+  bool edits_last() const override { return !edits_->request.empty(); }
   proxy::Filter* create(Arena& arena) const override {
     return arena.make<HeadersFilter>(*edits_, taken_over_);
   }
@@ -251,8 +255,8 @@ HeaderEdits read_header_edits(const Node& value, Problems& problems) {
 
 SettingsPtr headers_standard() { return nullptr; }
 
-SettingsPtr headers_read(const Node& value, const SettingsPtr& outer, Problems& problems) {
-  HeaderEdits edits = read_header_edits(value, problems);
+SettingsPtr headers_read(const Node& value, const SettingsPtr& outer, const Reading& reading) {
+  HeaderEdits edits = read_header_edits(value, reading.problems);
   if (outer != nullptr) {
     edits = merge(static_cast<const HeadersSettings&>(*outer).edits(), edits);
   }

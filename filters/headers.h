@@ -43,6 +43,6 @@ HeaderEdits read_header_edits(const options::Node& value, options::Problems& pro
 
 SettingsPtr headers_standard();
 SettingsPtr headers_read(const options::Node& value, const SettingsPtr& outer,
-                         options::Problems& problems);
+                         const Reading& reading);
 
 }  // namespace weir::filters

@@ -91,7 +91,8 @@ std::string standard_name(const Node& value) {
 
 SettingsPtr maintenance_standard() { return nullptr; }
 
-SettingsPtr maintenance_read(const Node& value, const SettingsPtr&, options::Problems& problems) {
+SettingsPtr maintenance_read(const Node& value, const SettingsPtr&, const Reading& reading) {
+  options::Problems& problems = reading.problems;
   MapReader map(value, problems);
   std::string name = standard_name(value);
   if (map.string("name", name) && name.empty()) problems.error(*map.find("name"), "is empty");

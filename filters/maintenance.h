@@ -21,7 +21,7 @@ namespace weir::filters {
 
 SettingsPtr maintenance_standard();
 SettingsPtr maintenance_read(const options::Node& value, const SettingsPtr& outer,
-                             options::Problems& problems);
+                             const Reading& reading);
 
 // What such settings switch, for the snapshot's list; null for those of another filter.
 std::shared_ptr<proxy::Maintenance> maintenance_of(const Settings* settings);

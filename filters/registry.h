@@ -2,8 +2,10 @@
 // one is adding a row to the table in registry.cc; see README.md.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/options.h"
@@ -21,6 +23,14 @@ class Settings {
 };
 using SettingsPtr = std::shared_ptr<const Settings>;  // null: off
 
+// What a filter's options are read with. Lives as long as the load.
+struct Reading {
+  options::Problems& problems;
+  // The content of the file that a scalar names, beside the file it stands in; false after
+  // reporting. Empty where tests name no files.
+  std::function<bool(const options::Node& node, std::string& out)> file = {};
+};
+
 struct Kind {
   std::string_view key;  // in the config
   options::Kind shape;   // of its value, where that is not `off`; a list or map may be empty
@@ -28,8 +38,7 @@ struct Kind {
   SettingsPtr (*standard)();
   // What `value` says, on top of the outer level's settings (null: off there). Reports what is
   // wrong; the result is used only when nothing was. The word `off` never comes here.
-  SettingsPtr (*read)(const options::Node& value, const SettingsPtr& outer,
-                      options::Problems& problems);
+  SettingsPtr (*read)(const options::Node& value, const SettingsPtr& outer, const Reading& reading);
   bool takes_words = false;  // besides `off`, where the shape is another
 };
 

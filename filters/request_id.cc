@@ -84,7 +84,8 @@ SettingsPtr request_id_standard() { return std::make_shared<RequestIdSettings>(O
 
 // The nearest level wins whole: nothing is taken over from the outer one.
 SettingsPtr request_id_read(const options::Node& value, const SettingsPtr&,
-                            options::Problems& problems) {
+                            const Reading& reading) {
+  options::Problems& problems = reading.problems;
   Options options;
   options::MapReader map(value, problems);
   if (const options::Node* header = map.find("header")) {

@@ -15,7 +15,7 @@ namespace weir::filters {
 
 SettingsPtr request_id_standard();
 SettingsPtr request_id_read(const options::Node& value, const SettingsPtr& outer,
-                            options::Problems& problems);
+                            const Reading& reading);
 
 // An id that may be taken over from a client: it goes into logs and headers as it is.
 bool is_acceptable_request_id(std::string_view id);

@@ -104,8 +104,8 @@ void apply(const SecurityHeaders& edits, bool https, bool nonce_holds,
 SettingsPtr security_headers_standard() { return nullptr; }
 
 SettingsPtr security_headers_read(const options::Node& value, const SettingsPtr&,
-                                  options::Problems& problems) {
-  std::shared_ptr<const SecurityHeaders> edits = read_security_headers(value, problems);
+                                  const Reading& reading) {
+  std::shared_ptr<const SecurityHeaders> edits = read_security_headers(value, reading.problems);
   if (edits == nullptr) return nullptr;
   return std::make_shared<SecuritySettings>(std::move(edits));
 }

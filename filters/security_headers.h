@@ -60,6 +60,6 @@ void apply(const SecurityHeaders& edits, bool https, bool nonce_holds,
 
 SettingsPtr security_headers_standard();
 SettingsPtr security_headers_read(const options::Node& value, const SettingsPtr& outer,
-                                  options::Problems& problems);
+                                  const Reading& reading);
 
 }  // namespace weir::filters

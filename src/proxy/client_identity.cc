@@ -8,16 +8,26 @@
 
 namespace weir::proxy {
 
+namespace {
+
 // Look-alikes, too: many a backend cannot tell them from the field itself.
-void Exchange::drop_reserved_fields(http::HeaderList& fields) const {
-  const std::vector<std::string>& reserved = pinned_->snapshot->reserved_fields;
-  if (reserved.empty()) return;
-  fields.remove_if([&reserved](const http::Header& field) {
-    return std::any_of(reserved.begin(), reserved.end(), [&field](const std::string& name) {
+void drop(const std::vector<std::string>& names, http::HeaderList& fields) {
+  if (names.empty()) return;
+  fields.remove_if([&names](const http::Header& field) {
+    return std::any_of(names.begin(), names.end(), [&field](const std::string& name) {
       return http::same_variable(field.name, name);
     });
   });
 }
+
+}  // namespace
+
+void Exchange::drop_reserved_fields(http::HeaderList& fields) const {
+  drop(pinned_->snapshot->reserved_fields, fields);
+  if (site_ != nullptr) drop(site_->own_fields, fields);
+}
+
+void Exchange::drop_site_fields() { drop(site_->own_fields, request_.headers); }
 
 // Before routes and filters look at the request: nobody but weir says who the client is.
 void Exchange::tell_client_identity() {

@@ -156,6 +156,7 @@ Step Exchange::route_request() {
   access_log_ = route_->access_log;
   if (route_->max_body_bytes) body_limit_ = *route_->max_body_bytes;
   cluster_ = route_->cluster.get();
+  if (route_->drops_site_fields) drop_site_fields();
   arm_total();
   return Step::kRequest;
 }
@@ -177,6 +178,7 @@ void Exchange::make_filters(const FilterChain& chain) {
   for (const auto& factory : chain) {
     filters_[filters_count_++] = factory->create(arena_);
     attempt_edits_ |= factory->uses_on_attempt();
+    late_edits_ |= factory->edits_last();
   }
 }
 
@@ -195,6 +197,17 @@ Step Exchange::run_request() {
       return Step::kWait;
     }
     if (park_called_) ++epoch_;  // parked, and then answered Next: the Resume is void
+  }
+  return late_edits_ ? edit_request() : run_action();
+}
+
+Step Exchange::edit_request() {
+  for (uint32_t i = 0; i < filters_count_; ++i) {
+    FilterContext context(*this);
+    std::optional<LocalReply> refused = filters_[i]->on_passed(context, request_);
+    if (!refused) continue;
+    const char* why = refused->why;
+    return reply(std::move(*refused), {Source::kWeir, ErrorKind::kRefused, Retry::kNever, why});
   }
   return run_action();
 }

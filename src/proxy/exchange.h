@@ -36,6 +36,7 @@ class ProxyWorker;
 struct Epoch;
 struct Side;
 struct Tries;
+struct Subject;
 class HedgeTry;
 
 // Where an exchange is. The same words in code, logs and documents.
@@ -95,6 +96,12 @@ class Exchange final : public net::Mortal,
   const Route& route() const { return *route_; }
   std::string_view request_id();  // UUIDv4 until set; lives as long as the exchange
   void set_request_id(std::string_view id) { request_id_ = arena_.copy(id); }
+  // Who the client has proved to be; null: nobody asked, or it may be anybody. `subject` and what
+  // it points to live as long as the exchange.
+  const Subject* subject() const { return subject_; }
+  void set_subject(const Subject& subject) { subject_ = &subject; }
+  // FilterFactory::own_fields(), of all filters of the site.
+  void drop_site_fields();
   // Bits of kForwardingMask: servers get these fields as they stand in request(), or do not stand
   // there, and weir tells nothing of its own in them.
   void take_over_fields(uint64_t ids) { taken_over_ |= ids; }
@@ -136,6 +143,7 @@ class Exchange final : public net::Mortal,
   void tell_client_identity();  // client_identity.cc
   void drop_reserved_fields(http::HeaderList& fields) const;
   Step run_request();
+  Step edit_request();
   void make_filters(const FilterChain& chain);
   void edit_stray_answer();
   Step run_action();
@@ -296,6 +304,7 @@ class Exchange final : public net::Mortal,
   http::Refusal refusal_;
   std::string_view local_body_;
   std::string_view request_id_;
+  const Subject* subject_ = nullptr;
   std::string_view client_ip_;
   std::string_view csp_nonce_;
   std::string_view path_;                 // normalised: what routes match
@@ -352,6 +361,7 @@ class Exchange final : public net::Mortal,
   bool grpc_ = false;           // a call of gRPC: its errors are told in its own way
   bool attempt_edits_ = false;  // some filter uses on_attempt
   bool is_fetch_ = false;       // of weir's own: nobody else hears of it
+  bool late_edits_ = false;     // some filter has an on_passed
   bool may_mirror_ = true;      // no head has gone out yet, and it is no shadow itself
   bool client_tunnel_eof_ = false;
   bool server_tunnel_eof_ = false;

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -75,6 +77,9 @@ class Filter {
  public:
   virtual ~Filter() = default;
   virtual Verdict on_request(FilterContext&, http::RequestHead&) { return Next{}; }  // once
+  // Once, when every filter has let the request pass: the last edits of the head. An answer refuses
+  // it after all. Only of factories that edit last.
+  virtual std::optional<LocalReply> on_passed(FilterContext&, http::RequestHead&) { return {}; }
   // Per try, on the head that this try sends.
   virtual void on_attempt(FilterContext&, const upstream::Server&, http::RequestHead&) {}
   // Once, before the head leaves; also for weir's own answers, from the replying filter backwards.
@@ -96,6 +101,11 @@ class FilterFactory {
   // Its on_response asks nothing of a route or of on_request: of the defaults' filters it is for
   // answers to requests that no site takes as well (Snapshot::stray_filters).
   virtual bool is_for_any_answer() const { return false; }
+  virtual bool edits_last() const { return false; }  // its filters have an on_passed()
+  // Request fields that only its filters may set. Whatever clients send in them, or in what a
+  // backend may take for them, is dropped on every route of the site; on those with such a filter
+  // by that itself, once it has looked at it (Exchange::drop_site_fields()).
+  virtual std::span<const std::string> own_fields() const { return {}; }
 };
 
 }  // namespace weir::proxy

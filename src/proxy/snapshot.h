@@ -66,6 +66,7 @@ struct Route {
   std::shared_ptr<const Mirror> mirror;           // null: none
   FilterChain filters;
   bool answers_preflights = false;  // some filter of it does
+  bool drops_site_fields = false;  // no filter does
 };
 
 struct Site {
@@ -78,6 +79,7 @@ struct Site {
   // Of requests that no route takes: their 404 is an answer of the site.
   FilterChain filters;
   std::shared_ptr<const ErrorPages> error_pages;
+  std::vector<std::string> own_fields;  // FilterFactory::own_fields() of all routes
 };
 
 // The request fields that tell servers of the certificate that a client has shown.

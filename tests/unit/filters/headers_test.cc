@@ -63,7 +63,7 @@ TEST_CASE("headers filter: levels merge name by name, without regard to case") {
 TEST_CASE("headers filter: a level that adds nothing to nothing makes no filter") {
   options::Problems problems;
   const auto document = config::parse_yaml("{request: {}}", "weir.yaml", problems);
-  const SettingsPtr settings = headers_read(*document->root, nullptr, problems);
+  const SettingsPtr settings = headers_read(*document->root, nullptr, {problems});
   CHECK(problems.ok());
   CHECK(settings->make() == nullptr);
   CHECK(headers_standard() == nullptr);
@@ -74,7 +74,7 @@ TEST_CASE("headers filter: an inner level keeps what its outer one does") {
   const auto outer = config::parse_yaml("{response: {set: {A: 1}}}", "weir.yaml", problems);
   const auto inner = config::parse_yaml("{}", "weir.yaml", problems);
   const SettingsPtr settings =
-      headers_read(*inner->root, headers_read(*outer->root, nullptr, problems), problems);
+      headers_read(*inner->root, headers_read(*outer->root, nullptr, {problems}), {problems});
   REQUIRE(settings->make() != nullptr);
   CHECK(settings->make()->name() == "headers");
 }
