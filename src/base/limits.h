@@ -158,6 +158,23 @@ inline constexpr size_t kHandshakeHeldBytes = 16 * 1024;
 // connection ends.
 inline constexpr size_t kTlsPendingBytes = 64 * 1024;
 
+// Work for the process's helper threads that waits for one of them: some seconds of it where each
+// takes 100 ms. Reached: 503. How long a request waits for its own. Over: 503.
+inline constexpr size_t kErrandsWaiting = 64;
+inline constexpr uint64_t kErrandMs = 5000;
+// Errands of one worker under way. Reached: 503.
+inline constexpr size_t kErrandsMax = 1024;
+
+// Passwords that were right, and how long they are known to be. More: some are checked again.
+inline constexpr size_t kVerifiedPasswords = 8192;
+inline constexpr uint64_t kVerifiedPasswordS = 60;
+
+// A token that proves who sends a request. Longer: 401.
+inline constexpr size_t kTokenBytes = 8192;
+// Tokens that are known to hold, and how long at most. More: some are verified again.
+inline constexpr size_t kVerifiedTokens = 32768;
+inline constexpr uint64_t kVerifiedTokenS = 3600;
+
 // How long a begun access log block waits for more lines.
 inline constexpr uint64_t kLogTickMs = 200;
 

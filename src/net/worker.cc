@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/limits.h"
 
 namespace weir::net {
 
@@ -44,6 +45,8 @@ Worker::Worker(uint32_t index, std::atomic<uint64_t>* longest_iteration_us)
       thread_(std::this_thread::get_id()),
       timers_(start_loop(loop_)),
       read_buffer_(new char[kReadBufferBytes]),
+      errands_(limits::kErrandsMax),
+      mail_slot_(std::make_shared<MailSlot>(*this)),
       longest_iteration_us_(longest_iteration_us) {
   loop_.data = this;
   WEIR_CHECK(uv_timer_init(&loop_, &timer_) == 0);
@@ -73,6 +76,7 @@ Worker::Worker(uint32_t index, std::atomic<uint64_t>* longest_iteration_us)
 }
 
 Worker::~Worker() {
+  mail_slot_->close();
   const auto close = [](auto& handle) {
     uv_close(reinterpret_cast<uv_handle_t*>(&handle), nullptr);
   };

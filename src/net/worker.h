@@ -15,6 +15,8 @@
 
 #include "base/blocks.h"
 #include "base/intrusive_list.h"
+#include "base/slot_map.h"
+#include "net/helpers.h"
 #include "net/mortal.h"
 #include "net/stream.h"
 #include "net/timer_wheel.h"
@@ -78,6 +80,9 @@ class Worker {
   // Runs `action` at the end of this turn, after the stack has unwound. Captures Ids, never
   // pointers.
   void defer(std::function<void()> action);
+  SlotMap<Errand>& errands() { return errands_; }  // what helpers do for somebody here
+  // For messages of threads that may outlive the worker. Kept until it has ended, or longer.
+  const std::shared_ptr<MailSlot>& mail_slot() const { return mail_slot_; }
   // The only thread-safe method: `message` runs on this worker in a turn of its own.
   void post(std::function<void()> message);
 
@@ -115,6 +120,9 @@ class Worker {
   IntrusiveList<Mortal, &Mortal::grave_> graves_;  // to delete at the end of the turn
   IntrusiveList<Mortal, &Mortal::grave_> limbo_;   // dead, but libuv still holds memory of theirs
   IntrusiveList<Stream, &Stream::dirty_> dirty_;  // streams with bytes to flush or bad news to tell
+
+  SlotMap<Errand> errands_;
+  const std::shared_ptr<MailSlot> mail_slot_;
 
   std::mutex mailbox_mutex_;
   std::vector<std::function<void()>> mailbox_;  // any thread, under the mutex
