@@ -3,6 +3,7 @@
 #include <array>
 
 #include "filters/access.h"
+#include "filters/auth/auth.h"
 #include "filters/cors.h"
 #include "filters/expires.h"
 #include "filters/headers.h"
@@ -18,8 +19,8 @@ constexpr std::array kRegistry = {
     // First: whatever a later filter logs, refuses or puts into a header may name the request. Last
     // on the response: there is one id on it, whatever the server or a header edit wrote.
     Kind{"request_id", options::Kind::kMap, &request_id_standard, &request_id_read},
-    // Close to the server: it gets what the operator wrote even where another filter added the same
-    // field, and on the way back the edits see the answer before anything else does.
+    // Its edits of answers are for refusals, too, and so it stands before who refuses; its edits of
+    // requests come last in any case.
     Kind{"headers", options::Kind::kMap, &headers_standard, &headers_read},
     // Behind the headers, so that an edit of one of its fields has the last word; before all that
     // refuses, because a refusal is an answer, too.
@@ -28,12 +29,14 @@ constexpr std::array kRegistry = {
     // Before all that refuses: pages read why only from an answer that CORS lets them have, and
     // browsers send no credentials with a preflight that auth could look at.
     Kind{"cors", options::Kind::kMap, &cors_standard, &cors_read},
-    // Behind the headers, whose response edits are for refusals, too; before whatever costs more
-    // than looking up an address.
+    // Before whatever costs more than looking up an address.
     Kind{"deny", options::Kind::kList, &access_standard, &deny_read},
     Kind{"allow", options::Kind::kList, &access_standard, &allow_read},
     // Before whatever asks others: what is closed may be closed because they are.
     Kind{"maintenance", options::Kind::kMap, &maintenance_standard, &maintenance_read},
+    // Behind the lists of addresses, which cost less; before whatever counts, keeps or answers by
+    // user.
+    Kind{"auth", options::Kind::kMap, &auth_standard, &auth_read},
     // Last, so first on the answer: a header edit of the same fields has the last word.
     Kind{"expires", options::Kind::kScalar, &expires_standard, &expires_read},
 };

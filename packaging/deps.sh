@@ -28,10 +28,11 @@ prometheus-cpp-dev     the text form of /metrics
 libfmt-dev             formatting without locale or allocation
 libspdlog-dev          the daemon's own log
 libcli11-dev           the command line
-nlohmann-json3-dev     JSON of the admin endpoint
+nlohmann-json3-dev     JSON of the admin endpoint and of tokens
 dpkg-dev               dpkg-shlibdeps: what the Debian package depends on
 file                   finds the programs among a package's files, for cpack
 libssl-dev             TLS: OpenSSL 3
+libcrypt-dev           checks hashes of passwords
 libre2-dev             regular expressions of routes, in linear time
 zlib1g-dev             looked for by the CMake package of prometheus-cpp
 python3                the structure check that the build registers as a test

@@ -18,7 +18,7 @@ RUN_LIMIT_S = 20
 
 
 def run(*arguments):
-    environment = {**os.environ, "ADMIN_TOKEN": "a-long-random-text"}
+    environment = {**os.environ, "ADMIN_TOKEN": "a-long-random-text", "JWT_SECRET": "s" * 32}
     return subprocess.run([binary(), *arguments], capture_output=True, text=True, check=False,
                           timeout=RUN_LIMIT_S, env=environment)
 
@@ -37,6 +37,7 @@ def test_every_configuration_loads(page, tmp_path):
         for name in re.findall(r"/etc/weir/([\w-]+)\.crt", block):
             Certificate(tmp_path, name)
         (tmp_path / "tickets").write_bytes(os.urandom(160))
+        (tmp_path / "staff.htpasswd").write_text(f"anna:$5$saltsalt${'a' * 43}\n")
         path = tmp_path / "weir.yaml"
         path.write_text(block.replace("/etc/weir/", f"{tmp_path}/"))
         done = run("check", "-c", str(path))

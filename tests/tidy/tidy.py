@@ -51,6 +51,7 @@ LIBRARIES = {
     "libuv": (r"uv(\.h|/)", ["src/net/*"]),
     "nghttp2": (r"nghttp2/", ["src/http/h2_*"]),
     "OpenSSL": (r"openssl/", ["src/net/tls*"]),
+    "libcrypt": (r"crypt\.h", ["filters/auth/password.*"]),
     "hiredis": (r"hiredis/", ["src/net/redis.*"]),
     "c-ares": (r"ares(\.h|_)", ["src/net/resolver.*"]),
     "RE2": (r"re2/", ["src/proxy/regex.*"]),
@@ -58,7 +59,7 @@ LIBRARIES = {
     "prometheus-cpp": (r"prometheus/", ["src/admin/metrics_text.*"]),
     "CLI11": (r"CLI/", ["src/main.cc"]),
     "spdlog": (r"spdlog/", ["src/base/log.*"]),
-    "nlohmann-json": (r"nlohmann/", ["src/admin/*"]),
+    "nlohmann-json": (r"nlohmann/", ["src/admin/*", "filters/auth/*"]),
 }
 # What a library's functions, types and constants look like, of those whose headers come along with
 # those of their home: there the includes alone tell nothing.

@@ -14,6 +14,7 @@
 #include "config/substitute.h"
 #include "config/yaml.h"
 #include "support/certificates.h"
+#include "support/jws_vectors.h"
 #include "world.h"
 
 namespace weir::test {
@@ -31,7 +32,10 @@ inline std::string every_key(World& world) {
   const std::string border = "\n#####\n";
   const size_t end = whole.find(border);
   world.variables = {{"A", "127.0.0.1"}, {"B", "$uri"}};
-  world.files = {{"/run/secrets/t", "secret\n"},
+  world.files = {{"/auth/keys.json", std::string(kRfc7515Keys)},
+                 {"/auth/secret", std::string(32, 's')},
+                 {"/auth/users", "a:$5$saltsalt$" + std::string(43, 'a')},
+                 {"/run/secrets/t", "secret\n"},
                  {"conf.d/other", ""},
                  {"/members.json", "[{\"address\": \"127.0.0.1:5\"}]"},
                  {"/pages/404.html", "$status"},

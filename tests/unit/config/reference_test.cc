@@ -86,7 +86,9 @@ Keys with_levels(const Keys& keys, const Keys& level) {
     for (const char* prefix : {"defaults.", "sites[].routes[].", "sites[]."}) {
       if (!key.starts_with(prefix)) continue;
       const std::string rest = key.substr(std::string_view(prefix).size());
-      if (level.contains(rest) && rest != kOfSites) name = "level." + rest;
+      // What is in one is of it, though `defaults` can hold one way of several.
+      const std::string first = rest.substr(0, rest.find('.'));
+      if (level.contains(first) && rest != kOfSites) name = "level." + rest;
       break;
     }
     out.insert(std::move(name));

@@ -1,0 +1,209 @@
+#include "filters/auth/jwt.h"
+
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/limits.h"
+#include "filters/auth/jwt_options.h"
+#include "filters/auth/refusal.h"
+#include "filters/auth/request_part.h"
+#include "filters/auth/verified_table.h"
+#include "proxy/exchange.h"
+#include "proxy/proxy_worker.h"
+#include "proxy/subject.h"
+
+namespace weir::filters::auth {
+
+namespace {
+
+using proxy::Claims;
+using ClaimsPtr = std::shared_ptr<const Claims>;
+
+struct TokenRefusal {
+  Refusal refusal;
+  const char* error;  // the rest of the challenge (RFC 6750 3)
+};
+
+constexpr const char* kInvalid = ", error=\"invalid_token\"";
+
+constexpr TokenRefusal kMissing = {{401, "missing", "no token"}, ""};
+constexpr TokenRefusal kTwice = {{400, "malformed", "several tokens"},
+                                 ", error=\"invalid_request\""};
+constexpr TokenRefusal kForbidden = {{403, "forbidden", "the token does not allow it"},
+                                     ", error=\"insufficient_scope\""};
+constexpr TokenRefusal kMismatch = {{403, "mismatch", "the request is for somebody else's part"},
+                                    ", error=\"insufficient_scope\""};
+constexpr TokenRefusal kUnfit = {{403, "unfit", "a claim that no field can carry"},
+                                 ", error=\"insufficient_scope\""};
+
+TokenRefusal refusal_of(TokenFault fault) {
+  switch (fault) {
+    case TokenFault::kNone:
+    case TokenFault::kMalformed: return {{401, "malformed", "not a token"}, kInvalid};
+    case TokenFault::kAlgorithm:
+      return {{401, "algorithm", "the token's alg is not accepted"}, kInvalid};
+    case TokenFault::kKey: return {{401, "key", "no key for the token"}, kInvalid};
+    case TokenFault::kSignature: return {{401, "signature", "a wrong signature"}, kInvalid};
+    case TokenFault::kExpired:
+      return {{401, "expired", "the token has expired"},
+              ", error=\"invalid_token\", error_description=\"the token has expired\""};
+    case TokenFault::kNotYet:
+      return {{401, "early", "the token is not valid yet"},
+              ", error=\"invalid_token\", error_description=\"the token is not valid yet\""};
+    case TokenFault::kIssuer: return {{401, "issuer", "another issuer's token"}, kInvalid};
+    case TokenFault::kAudience: return {{401, "audience", "a token for others"}, kInvalid};
+    case TokenFault::kClaims: return {{401, "claims", "a claim is missing or broken"}, kInvalid};
+  }
+  return {{401, "malformed", "not a token"}, kInvalid};
+}
+
+VerifiedTable<ClaimsPtr>& known_tokens() {
+  static VerifiedTable<ClaimsPtr> table(limits::kVerifiedTokens);
+  return table;
+}
+
+// Both are lists for people: RFC 8693 4.2, and what others made of it.
+bool is_scope(std::string_view claim) { return claim == "scope" || claim == "scp"; }
+
+bool has_item(std::string_view list, char separator, std::string_view item) {
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(separator), list.size());
+    if (list.substr(0, end) == item) return true;
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return false;
+}
+
+bool allows(const ClaimRule& rule, const Claims& claims) {
+  const Claims::Entry* const entry = claims.find(rule.claim);
+  if (entry == nullptr) return false;
+  return std::any_of(rule.values.begin(), rule.values.end(), [&](const std::string& value) {
+    if (entry->list) return has_item(entry->text, ',', value);
+    return is_scope(rule.claim) ? has_item(entry->text, ' ', value) : entry->text == value;
+  });
+}
+
+// What a field may carry and a reader gets as it was sent (RFC 9110 5.5).
+bool fits_field(std::string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+  });
+  return plain && (text.empty() || (text.front() != ' ' && text.back() != ' '));
+}
+
+// Lives in its exchange's arena; thread: the worker's.
+class Jwt final : public proxy::Filter {
+ public:
+  explicit Jwt(const JwtOptions& options) : options_(options) {}
+
+  proxy::Verdict on_request(proxy::FilterContext& context, http::RequestHead& head) override {
+    proxy::Exchange& exchange = context.exchange();
+    const FoundToken found = find_token(options_.from, head.headers);
+    if (found.several) return refuse_with(kTwice);
+    if (!found.token.empty()) {
+      const TokenFault fault = verify(found.token, exchange.worker().wall_us() / 1'000'000);
+      if (fault != TokenFault::kNone) return refuse_with(refusal_of(fault));
+      if (const TokenRefusal* refusal = forbids(head)) return refuse_with(*refusal);
+    } else if (!options_.optional) {
+      return refuse_with(kMissing);
+    }
+    if (!options_.own_fields.empty()) exchange.drop_site_fields();
+    if (claims_ != nullptr) tell(exchange, head.headers);
+    return proxy::Next{};
+  }
+
+ private:
+  TokenFault verify(std::string_view token, uint64_t now_s) {
+    Hash128 key = options_.cache_key.hash(token);
+    // Before the keys themselves are asked for: see KeyRing.
+    if (options_.fetched != nullptr) key.high ^= options_.fetched->version();
+    if (known_tokens().find(key, now_s, claims_)) return TokenFault::kNone;
+    std::shared_ptr<const KeySet> fetched;
+    if (options_.fetched != nullptr) fetched = options_.fetched->keys();
+    VerifiedToken verified;
+    const TokenFault fault =
+        verify_token(token, {options_.own.get(), fetched.get()}, options_.rules, now_s, verified);
+    if (fault != TokenFault::kNone) return fault;
+    claims_ = std::move(verified.claims);
+    known_tokens().put(key, std::min(verified.until_s, now_s + limits::kVerifiedTokenS), claims_);
+    return TokenFault::kNone;
+  }
+
+  // Null: nothing does.
+  const TokenRefusal* forbids(const http::RequestHead& head) const {
+    for (const ClaimRule& rule : options_.claims) {
+      if (!allows(rule, *claims_)) return &kForbidden;
+    }
+    for (const ClaimMatch& match : options_.must_match) {
+      const Claims::Entry* const entry = claims_->find(match.claim);
+      if (!matches(match.part, entry == nullptr ? std::string_view() : entry->text, head)) {
+        return &kMismatch;
+      }
+    }
+    for (const ClaimHeader& header : options_.headers) {
+      const Claims::Entry* const entry = claims_->find(header.claim);
+      if (entry != nullptr && !fits_field(entry->text)) return &kUnfit;
+    }
+    return nullptr;
+  }
+
+  void tell(proxy::Exchange& exchange, http::HeaderList& headers) {
+    if (options_.strip) {
+      for (const Part& part : options_.from) {
+        if (part.kind == Part::Kind::kBearer) headers.remove(http::HeaderId::kAuthorization);
+        if (part.kind == Part::Kind::kHeader) headers.remove(part.name);
+      }
+    }
+    for (const ClaimHeader& header : options_.headers) {
+      const Claims::Entry* const entry = claims_->find(header.claim);
+      if (entry != nullptr && !entry->text.empty()) headers.add(header.header, entry->text);
+    }
+    const Claims::Entry* const user = claims_->find(options_.rules.user_claim);
+    if (user != nullptr) subject_.name = user->text;
+    subject_.claims = claims_.get();
+    exchange.set_subject(subject_);
+  }
+
+  proxy::LocalReply refuse_with(const TokenRefusal& refusal) const {
+    return refuse("jwt", refusal.refusal, options_.challenge + refusal.error);
+  }
+
+  const JwtOptions& options_;  // the snapshot's, which the exchange pins
+  ClaimsPtr claims_;           // what fields of the request point into
+  proxy::Subject subject_;
+};
+
+class Factory final : public proxy::FilterFactory {
+ public:
+  explicit Factory(std::shared_ptr<const JwtOptions> options) : options_(std::move(options)) {}
+  std::string_view name() const override { return "auth"; }
+  std::span<const std::string> own_fields() const override { return options_->own_fields; }
+  proxy::Filter* create(Arena& arena) const override { return arena.make<Jwt>(*options_); }
+
+ private:
+  const std::shared_ptr<const JwtOptions> options_;
+};
+
+class JwtSettings final : public Settings {
+ public:
+  explicit JwtSettings(JwtOptions options)
+      : options_(std::make_shared<const JwtOptions>(std::move(options))) {}
+  std::unique_ptr<proxy::FilterFactory> make() const override {
+    return std::make_unique<Factory>(options_);
+  }
+
+ private:
+  const std::shared_ptr<const JwtOptions> options_;  // shared by all routes that say nothing else
+};
+
+}  // namespace
+
+SettingsPtr jwt_read(const options::Node& value, const Reading& reading) {
+  return std::make_shared<JwtSettings>(read_jwt_options(value, reading));
+}
+
+}  // namespace weir::filters::auth
