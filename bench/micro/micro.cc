@@ -43,6 +43,16 @@ constexpr std::string_view kBrowser =
     "Sec-Fetch-Mode: navigate\r\n"
     "Sec-Fetch-Site: same-origin\r\n\r\n";
 
+// HS256 by the secret of config_text(), with nine claims, good until 2100.
+constexpr const char* kBearer =
+    "Authorization: Bearer "
+    "eyJhbGciOiAiSFMyNTYiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiMGI2ZjBkM2UtNmYwZS00ZjZlLTlhNTUtNGQ"
+    "0YzFkNmEwYzExIiwgImVtYWlsIjogImFubmFAZXhhbXBsZS5jb20iLCAidGVuYW50SWQiOiAiYWNtZSIsICJyb2x"
+    "lIjogImFkbWluIiwgInBlcm1pc3Npb25zIjogWyJvcmRlcnM6cmVhZCIsICJvcmRlcnM6d3JpdGUiXSwgImlzcyI"
+    "6ICJodHRwczovL2lkLmV4YW1wbGUuY29tIiwgImF1ZCI6ICJhcGkiLCAiaWF0IjogMTcwMDAwMDAwMCwgImV4cCI"
+    "6IDQxMDI0NDQ4MDB9.ydiF2htkIvSOP_YlPgO0OboufXnmnuCHRm736gQoS5I"
+    "\r\n";
+
 std::string server_answer() {
   constexpr size_t kBodyBytes = 1024;
   return "HTTP/1.1 200 OK\r\nServer: app\r\nContent-Type: text/html; charset=utf-8\r\n"
@@ -70,6 +80,8 @@ constexpr Scenario kScenarios[] = {
     {"proxy, cors", "/cors/catalogue?page=2", true, 1, kFromApp},
     {"proxy, access", "/access/catalogue?page=2", true, 1, kFromApp},
     {"proxy, policy", "/policy/catalogue?page=2", true, 1, kFromApp},  // the three, and a closure
+    {"proxy, bearer", "/app/catalogue?page=2", true, 1, kBearer},      // which nobody looks at
+    {"proxy, jwt", "/jwt/catalogue?page=2", true, 1, kBearer},         // and its claims, known
     {"respond", "/hello", false},
     {"proxy, sites", "/app/catalogue?page=2", true, 10'000},
 };
@@ -145,6 +157,14 @@ sites:
       - path: /guarded
         upstream: guarded
         headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}}
+      - path: /jwt
+        upstream: app
+        headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}}
+        auth:
+          jwt:
+            secret: the secret of a bench, which is none
+            issuer: https://id.example.com
+            claims_to_headers: {sub: X-User, tenantId: X-Tenant-ID}
       - {path: /plain, upstream: app, request_id: off, access_log: false}
       - {path: /hello, respond: {status: 200, body: "hello $client_ip"}}
 )";
