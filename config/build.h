@@ -11,6 +11,7 @@
 
 #include "base/options.h"
 #include "config/environment.h"
+#include "filters/rate_limit/limit.h"
 #include "filters/registry.h"
 #include "proxy/snapshot.h"
 #include "proxy/split.h"
@@ -49,6 +50,7 @@ struct Build {
   std::unordered_map<std::string, std::shared_ptr<const proxy::Regex>> regexes = {};
   // Upstreams and their files of members.
   std::vector<std::pair<std::string, std::string>> member_files = {};
+  filters::rate_limit::Limits rate_limits = {};
   // Names with SRV records, and the version that was used of each.
   std::vector<std::pair<upstream::SrvName, uint64_t>> srv_names = {};
   uint64_t srv_until_ms = 0;  // how long their first answers are waited for

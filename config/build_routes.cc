@@ -179,9 +179,11 @@ void build_level(Build& build, MapReader& map, Level& level) {
   build_mirror(build, map, level);
   map.boolean("websocket", level.websocket);
   map.boolean("access_log", level.access_log);
-  const filters::Reading reading = {map.problems(), [&build](const Node& node, std::string& out) {
-                                      return read_named_file(build, node, out);
-                                    }};
+  const filters::Reading reading = {
+      .problems = map.problems(),
+      .file = [&build](const Node& node,
+                       std::string& out) { return read_named_file(build, node, out); },
+      .limits = &build.rate_limits};
   const auto kinds = filters::registry();
   for (size_t i = 0; i < kinds.size(); ++i) {
     const Node* value = map.find(kinds[i].key);
@@ -219,7 +221,7 @@ proxy::FilterChain stray_filters(const Level& defaults) {
   return chain;
 }
 
-void later_level_keys(MapReader& map) { map.later({"compression", "rate_limit", "cache"}); }
+void later_level_keys(MapReader& map) { map.later({"compression", "cache"}); }
 
 void build_routes(Build& build, const Node& section, const Level& outer, proxy::Site& site) {
   std::vector<const Node*> items;

@@ -124,28 +124,30 @@ class Includer {
     }
     for (const auto& child : root.children) {
       if (child->key == "upstreams") {
-        merge_upstreams(*child);
+        merge_map(*child, upstreams_);
+      } else if (child->key == "rate_limits") {
+        merge_map(*child, rate_limits_);
       } else if (child->key == "sites" || child->key == "certificates") {
         merge_list(*child);
       } else if (child->key == "include") {
         problems_.error(*child, "includes do not nest", "only the main file can include");
-      } else if (child->key == "rate_limits") {
-        problems_.error(*child, options::quote(child->key) + " is known but not in this build yet");
       } else {
         problems_.error(*child, "cannot stand in an included file",
-                        "only certificates, upstreams and sites can");
+                        "only certificates, rate_limits, upstreams and sites can");
       }
     }
   }
 
-  void merge_upstreams(Node& section) {
+  using ByName = std::unordered_map<std::string_view, const Node*>;  // of all files so far
+
+  void merge_map(Node& section, ByName& known) {
     Node* target = section_for(section, Kind::kMap);
     if (target == nullptr) return;
-    if (upstreams_.empty()) {
-      for (const auto& node : target->children) upstreams_.emplace(node->key, node.get());
+    if (known.empty()) {
+      for (const auto& node : target->children) known.emplace(node->key, node.get());
     }
     for (auto& node : section.children) {
-      const auto [first, fresh] = upstreams_.emplace(node->key, node.get());
+      const auto [first, fresh] = known.emplace(node->key, node.get());
       if (fresh) {
         target->children.push_back(std::move(node));
       } else {
@@ -195,7 +197,8 @@ class Includer {
   Problems& problems_;
   const Node* include_ = nullptr;
   std::unordered_set<std::string> seen_;
-  std::unordered_map<std::string_view, const Node*> upstreams_;  // by name, of all files so far
+  ByName upstreams_;
+  ByName rate_limits_;
   size_t bytes_ = 0;
   bool full_ = false;
 };

@@ -14,6 +14,7 @@
 #include "config/include.h"
 #include "config/substitute.h"
 #include "config/yaml.h"
+#include "filters/rate_limit/read.h"
 
 namespace weir::config {
 
@@ -33,6 +34,10 @@ void build_top(Build& build, const Node& root) {
     build_listeners(build, *section);
   }
   if (const Node* section = top.find("upstreams")) build_upstreams(build, *section);
+  const Node* const limits = top.find("rate_limits");
+  if (limits != nullptr) {
+    build.rate_limits = filters::rate_limit::read_limits(*limits, build.problems);
+  }
   build.problems.note_defaults(nullptr);
 
   Level level = standard_level();
@@ -47,8 +52,11 @@ void build_top(Build& build, const Node& root) {
   if (const Node* section = top.require("sites", "one at least, with hosts and routes")) {
     build_sites(build, *section, level);
   }
+  if (limits != nullptr) {
+    filters::rate_limit::warn_of_unused(*limits, build.rate_limits, build.problems);
+  }
   top.find("include");  // include_files() has read it
-  top.later({"redis", "cache", "tracing", "rate_limits"});
+  top.later({"redis", "cache", "tracing"});
   top.finish();
 }
 
@@ -102,6 +110,7 @@ bool build_all(Build& build, const Node& root) {
   bind_upstreams(build);
   bind_labels(build);
   bind_splits(build);
+  filters::rate_limit::bind(build.rate_limits);
   return true;
 }
 

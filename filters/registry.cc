@@ -8,6 +8,7 @@
 #include "filters/expires.h"
 #include "filters/headers.h"
 #include "filters/maintenance.h"
+#include "filters/rate_limit/rate_limit.h"
 #include "filters/request_id.h"
 #include "filters/security_headers.h"
 
@@ -34,8 +35,11 @@ constexpr std::array kRegistry = {
     Kind{"allow", options::Kind::kList, &access_standard, &allow_read},
     // Before whatever asks others: what is closed may be closed because they are.
     Kind{"maintenance", options::Kind::kMap, &maintenance_standard, &maintenance_read},
-    // Behind the lists of addresses, which cost less; before whatever counts, keeps or answers by
-    // user.
+    // Behind the lists of addresses: whom they refuse uses nothing up. Before auth, which costs more:
+    // a limit spares it the work, and with `count: failures` it has to see its refusals on the way
+    // back.
+    Kind{"rate_limit", options::Kind::kList, &rate_limit_standard, &rate_limit_read},
+    // Before whatever keeps or answers by user.
     Kind{"auth", options::Kind::kMap, &auth_standard, &auth_read},
     // Last, so first on the answer: a header edit of the same fields has the last word.
     Kind{"expires", options::Kind::kScalar, &expires_standard, &expires_read},

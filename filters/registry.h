@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/options.h"
+#include "filters/rate_limit/limit.h"
 #include "proxy/filter.h"
 
 namespace weir::filters {
@@ -29,6 +30,8 @@ struct Reading {
   // The content of the file that a scalar names, beside the file it stands in; false after
   // reporting. Empty where tests name no files.
   std::function<bool(const options::Node& node, std::string& out)> file = {};
+  // Of the file's rate_limits; null: there are none.
+  const rate_limit::Limits* limits = nullptr;
 };
 
 struct Kind {

@@ -216,6 +216,7 @@ class Explainer {
   uint32_t choose_listener(std::string_view host);
   bool match();
   void show_routes(const proxy::Site& site, const Route* taken, std::string_view path);
+  void show_filters(const proxy::Snapshot::Match& found);
   bool show_action(const Route& route, std::string_view path);
   void show_split(const Route& route, std::string_view path);
   void show_upstream(const upstream::Cluster& cluster);
@@ -313,11 +314,7 @@ bool Explainer::match() {
                    ? std::string(found.path)
                    : fmt::format("{}, normalised from {}", found.path, head_.path));
   show_routes(site, found.route, found.path);
-  std::string names;
-  for (const auto& filter : found.route != nullptr ? found.route->filters : site.filters) {
-    names += (names.empty() ? "" : ", ") + std::string(filter->name());
-  }
-  line("filters", names.empty() ? "none" : names);
+  show_filters(found);
   if (head_.method == http::Method::kTrace) return refuse("405: weir passes no TRACE on");
   if (snapshot_.listeners[listener_].redirect_https && url_.scheme != "https" &&
       !proxy::is_exempt_from_https(found.route, found.path)) {
@@ -355,6 +352,24 @@ void Explainer::show_routes(const proxy::Site& site, const Route* taken, std::st
   }
   if (other_paths > kOtherPathsShown) {
     show(fmt::format("{} more with other paths", other_paths - kOtherPathsShown));
+  }
+}
+
+void Explainer::show_filters(const proxy::Snapshot::Match& found) {
+  const proxy::FilterChain& chain =
+      found.route != nullptr ? found.route->filters : found.site->filters;
+  std::string names;
+  for (const auto& filter : chain) {
+    names += (names.empty() ? "" : ", ") + std::string(filter->name());
+  }
+  line("filters", names.empty() ? "none" : names);
+  const std::string_view route = found.route != nullptr ? found.route->name : "unmatched";
+  for (const auto& filter : chain) {
+    std::string_view title = filter->name();
+    for (const std::string& text : filter->explain(head_, found.path, route)) {
+      line(title, text);
+      title = "";
+    }
   }
 }
 

@@ -15,6 +15,7 @@
 #include "admin/process_stats.h"
 #include "admin/totals.h"
 #include "net/clock.h"
+#include "proxy/limit_stats.h"
 #include "proxy/split.h"
 #include "version.h"
 
@@ -232,6 +233,39 @@ void add_mirrors(Families& families, const proxy::Snapshot& snapshot, const Work
   }
 }
 
+// A limit that is not configured any more keeps its numbers: counters do not go back.
+void add_rate_limits(Families& families, const Workers& workers) {
+  const std::vector<std::string> names = proxy::limit_names().names();
+  MetricFamily& asked =
+      add_family(families, "weir_rate_limit_total",
+                 "Requests that a rate limit was asked for, by its answer.", MetricType::Counter);
+  std::map<uint32_t, uint64_t> returned;
+  for (const auto& [packed, value] : total(workers, &Metrics::rate_limits)) {
+    const proxy::LimitKey key = proxy::unpack_limit(packed);
+    if (key.label >= names.size()) continue;
+    if (key.result == proxy::LimitResult::kReturned) {
+      returned[key.label] = value;
+      continue;
+    }
+    add_value(asked, {{"limit", names[key.label]}, {"result", proxy::limit_word(key.result)}},
+              value);
+  }
+  MetricFamily& refunds = add_family(
+      families, "weir_rate_limit_returned_total",
+      "Requests that did not count after all: they were no failures.", MetricType::Counter);
+  for (const auto& [label, value] : returned) {
+    add_value(refunds, {{"limit", names[label]}}, value);
+  }
+  const proxy::LimitStats& stats = proxy::limit_stats();
+  add_single(families, "weir_rate_limit_keys", "Keys that rate limits know something of.",
+             MetricType::Gauge, stats.keys.load(std::memory_order_relaxed));
+  add_single(families, "weir_rate_limit_evictions_total",
+             "Keys forgotten for want of room, though they had used some of their quota.",
+             MetricType::Counter, stats.evictions.load(std::memory_order_relaxed));
+  add_single(families, "weir_rate_limit_waiting", "Requests that a rate limit delays now.",
+             MetricType::Gauge, stats.delayed.load(std::memory_order_relaxed));
+}
+
 void add_panics(Families& families, const proxy::Snapshot& snapshot) {
   MetricFamily& family = add_family(
       families, "weir_upstream_panic",
@@ -362,6 +396,7 @@ std::string metrics_text(StatusSource& source) {
     add_certificates(families, *snapshot);
   }
   add_ejections(families, source);
+  add_rate_limits(families, workers);
   add_handshakes(families, workers);
   add_rare(families);
   add_daemon(families, source, workers);

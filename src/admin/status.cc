@@ -13,6 +13,7 @@
 #include "admin/totals.h"
 #include "base/blocks.h"
 #include "net/clock.h"
+#include "proxy/limit_stats.h"
 #include "version.h"
 
 namespace weir::admin {
@@ -95,6 +96,19 @@ std::map<uint32_t, RouteCounts> count_routes(const Workers& workers) {
   return routes;
 }
 
+Json rate_limits_json(const Workers& workers) {
+  const std::vector<std::string> names = proxy::limit_names().names();
+  Json limits = Json::object();
+  for (const auto& [packed, value] : total(workers, &Metrics::rate_limits)) {
+    const proxy::LimitKey key = proxy::unpack_limit(packed);
+    if (key.label < names.size()) limits[names[key.label]][proxy::limit_word(key.result)] = value;
+  }
+  const proxy::LimitStats& stats = proxy::limit_stats();
+  return Json::object({{"limits", std::move(limits)},
+                       {"keys", stats.keys.load(std::memory_order_relaxed)},
+                       {"waiting", stats.delayed.load(std::memory_order_relaxed)}});
+}
+
 double quantile_ms(const HistogramTotal& histogram, double quantile) {
   return std::round(histogram.quantile_seconds(quantile) * 1e6) / 1e3;
 }
@@ -148,6 +162,7 @@ std::string status_json(proxy::StatusSource& source) {
       {"splits", loaded ? splits_json(*snapshot, workers) : Json::array()},
       {"mirrors", loaded ? mirrors_json(*snapshot, workers) : Json::array()},
       {"maintenance", loaded ? maintenances_json(*snapshot) : Json::array()},
+      {"rate_limits", rate_limits_json(workers)},
   }));
 }
 

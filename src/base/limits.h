@@ -174,6 +174,15 @@ inline constexpr size_t kTokenBytes = 8192;
 // Tokens that are known to hold, and how long at most. More: some are verified again.
 inline constexpr size_t kVerifiedTokens = 32768;
 inline constexpr uint64_t kVerifiedTokenS = 3600;
+// Keys of all rate limits that something is known of at once, 16 bytes each. Reached: who has
+// rested is forgotten, then who came only once (filters/rate_limit/table.h).
+inline constexpr size_t kRateLimitKeys = 1 << 21;
+
+// Requests of all rate limits that wait for their turn at once (delay). Reached: refused.
+inline constexpr uint32_t kDelayedMax = 10'000;
+
+// Limits that one request asks. More: an error of the configuration.
+inline constexpr size_t kRateLimitsPerRoute = 8;
 
 // How long a begun access log block waits for more lines.
 inline constexpr uint64_t kLogTickMs = 200;

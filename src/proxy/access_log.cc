@@ -103,7 +103,8 @@ size_t LineFormatter::bytes_max(const Summary& summary) {
                       summary.uri.size() + summary.route.size() + upstream_of(summary).size() +
                       server_of(summary).size() + summary.request_id.size() +
                       summary.trace_id.size() + summary.user_agent.size() + summary.referer.size() +
-                      summary.tries.size() + tls_bytes(summary) + std::strlen(summary.error.detail);
+                      summary.tries.size() + summary.limit.size() + tls_bytes(summary) +
+                      std::strlen(summary.error.detail);
   return kNamesBytesMax + kNumbersBytesMax + text * kEscapedMax;
 }
 
@@ -149,7 +150,8 @@ char* LineFormatter::json(const Summary& summary, char* out) {
   out = escape_json(summary.referer, put(out, R"(","referer":")"));
   out = escape_json(summary.tls, put(out, R"(","tls":")"));
   if (!summary.tls.empty()) out = put_tls(out, summary);
-  out = put_error(put(out, R"(","cache":"","limit":"","error":")"), summary.error);
+  out = escape_json(summary.limit, put(out, R"(","cache":"","limit":")"));
+  out = put_error(put(out, R"(","error":")"), summary.error);
   return put(out, "\"}\n");
 }
 

@@ -254,7 +254,7 @@ bool Connection::drop_body(std::string_view& bytes) {
 void Connection::on_eof() {
   eof_ = true;
   switch (state_) {
-    case State::kWait: return;  // half-closed: the answer still goes out
+    case State::kWait: exchange_->on_client_eof(); return;  // the answer may still go out
     case State::kTunnel: exchange_->on_client_tunnel_eof(); return;
     case State::kBody:
       close_ = true;

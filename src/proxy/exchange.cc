@@ -365,6 +365,10 @@ void Exchange::on_client_failed(ErrorKind kind, const char* detail) {
   fail(error);
 }
 
+void Exchange::on_client_eof() {
+  if (ends_on_eof_) on_client_failed(ErrorKind::kReset, "client closed before its turn");
+}
+
 void Exchange::on_deadline() {
   if (step_ == Step::kTunnel) {
     on_tunnel_idle();
@@ -435,6 +439,7 @@ void Exchange::write_summary() {
   summary.attempts = tries_made();
   summary.tries = told_tries();
   summary.upstream_us = upstream_us_;
+  summary.limit = limit_;
   summary.request_id = request_id();
   for (const http::Header& header : request_.headers) {
     if (header.id == http::HeaderId::kUserAgent) summary.user_agent = header.value;

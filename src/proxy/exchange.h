@@ -80,6 +80,7 @@ class Exchange final : public net::Mortal,
   void on_request_end();
   http::HeaderList& request_trailers();
   void on_client_drained();
+  void on_client_eof();  // behind its request: it sends nothing more, and may still read
   void on_client_failed(ErrorKind kind, const char* detail);  // gone, late, or broken body framing
   void on_client_tunnel_bytes(std::string_view bytes);
   void on_client_tunnel_eof();
@@ -94,6 +95,8 @@ class Exchange final : public net::Mortal,
   http::RequestHead& request() { return request_; }
   const http::ClientIdentity& client() const { return identity_; }
   const Route& route() const { return *route_; }
+  std::string_view route_name() const { return route_name_; }
+  std::string_view path() const { return path_; }  // normalised: what routes match
   std::string_view request_id();  // UUIDv4 until set; lives as long as the exchange
   void set_request_id(std::string_view id) { request_id_ = arena_.copy(id); }
   // Who the client has proved to be; null: nobody asked, or it may be anybody. `subject` and what
@@ -105,6 +108,11 @@ class Exchange final : public net::Mortal,
   // Bits of kForwardingMask: servers get these fields as they stand in request(), or do not stand
   // there, and weir tells nothing of its own in them.
   void take_over_fields(uint64_t ids) { taken_over_ |= ids; }
+  // From now on a client that shuts its side has left. For whoever makes it wait before anything is
+  // done for it: most clients that leave do no more than that, and it would be kept for nobody.
+  void set_ends_on_eof(bool ends) { ends_on_eof_ = ends; }
+  // The limit that refused or delayed it, for the log. Lives as long as the filter that says so.
+  void set_limit(std::string_view name) { limit_ = name; }
   std::string_view client_ip();
   std::string_view csp_nonce();  // base64 of 144 random bits; one per exchange
   std::string_view scheme() const;  // of the client's request, believed from trusted proxies
@@ -289,9 +297,9 @@ class Exchange final : public net::Mortal,
   Epoch* pinned_;            // null once a tunnel let go of the snapshot
   const uint32_t listener_;  // index in the pinned snapshot
   const Site* site_ = nullptr;
-  const Route* route_ = nullptr;  // valid while pinned
+  const Route* route_ = nullptr;                // valid while pinned
   const upstream::Cluster* cluster_ = nullptr;  // that answers; valid while pinned
-  Side* side_ = nullptr;  // what the route's split has chosen; null: nothing
+  Side* side_ = nullptr;                        // what the route's split has chosen; null: nothing
   std::string_view route_name_ = "unmatched";
   uint32_t route_label_ = Labels::kUnmatched;
   bool access_log_ = true;
@@ -307,6 +315,7 @@ class Exchange final : public net::Mortal,
   const Subject* subject_ = nullptr;
   std::string_view client_ip_;
   std::string_view csp_nonce_;
+  std::string_view limit_;
   std::string_view path_;                 // normalised: what routes match
   std::string_view* captures_ = nullptr;  // of the route's pattern, once a template asked
   http::MethodSet other_methods_ = 0;     // that would have found a route: 405
@@ -321,15 +330,16 @@ class Exchange final : public net::Mortal,
   bool park_called_ = false;
   bool response_begun_ = false;
   bool filters_made_ = false;  // false: the request found no site
+  bool ends_on_eof_ = false;  // set_ends_on_eof()
 
   // The present try.
   const upstream::Server* server_ = nullptr;  // of the snapshot; null once a tunnel let go of it
   upstream::EndpointState* in_flight_ = nullptr;  // holds one count: give_back_place()
-  upstream::Gate* gate_ = nullptr;  // the same, where the upstream's load is limited
-  upstream::Waiter* waiter_ = nullptr;  // made when there is first something to wait for
+  upstream::Gate* gate_ = nullptr;                // the same, where the upstream's load is limited
+  upstream::Waiter* waiter_ = nullptr;            // made when there is first something to wait for
   upstream::Bond* bond_ = nullptr;  // of a sticky upstream, once a server was asked for
-  HedgeTry* hedge_ = nullptr;  // of a request that may be hedged
-  Tries* tries_ = nullptr;  // of a request that one try was not enough for
+  HedgeTry* hedge_ = nullptr;       // of a request that may be hedged
+  Tries* tries_ = nullptr;          // of a request that one try was not enough for
   const upstream::EndpointState* last_server_ = nullptr;
   upstream::ServerSide* conn_ = nullptr;
   bool judged_ = false;  // the try has shown the server to be good or bad

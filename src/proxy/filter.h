@@ -106,6 +106,13 @@ class FilterFactory {
   // backend may take for them, is dropped on every route of the site; on those with such a filter
   // by that itself, once it has looked at it (Exchange::drop_site_fields()).
   virtual std::span<const std::string> own_fields() const { return {}; }
+  // Lines for `weir explain`: what it looks at in such a request. `path`: as routes match it;
+  // `route`: its name.
+  virtual std::vector<std::string> explain(const http::RequestHead& /*head*/,
+                                           std::string_view /*path*/,
+                                           std::string_view /*route*/) const {
+    return {};
+  }
 };
 
 }  // namespace weir::proxy

@@ -153,7 +153,11 @@ void H2ClientStream::on_body_timeout() {
 }
 
 void H2ClientStream::on_client_eof() {
-  if (request_ended_ || exchange_ == nullptr) return;
+  if (exchange_ == nullptr) return;
+  if (request_ended_) {
+    exchange_->on_client_eof();
+    return;
+  }
   exchange_->on_client_failed(ErrorKind::kReset, "client closed in the request body");
 }
 

@@ -125,6 +125,7 @@ struct Metrics {
   CounterTable upstream_connections_idle;  // by endpoint index + 1
   CounterTable split_requests;             // key: split_key()
   CounterTable mirror_requests;            // key: mirror_key()
+  CounterTable rate_limits;                // key: limit_key() (limit_stats.h)
 
   // `id`: a route label (requests) or an endpoint's index (upstream_requests, any method).
   struct Key {

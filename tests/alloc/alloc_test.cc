@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "filters/rate_limit/rate_limit.h"
 #include "filters/request_id.h"
 #include "proxy/log_writer.h"
 #include "proxy/split.h"
@@ -107,10 +108,28 @@ std::shared_ptr<const proxy::Split> split_over(
   return split;
 }
 
+std::unique_ptr<proxy::FilterFactory> rate_limit() {
+  auto limit = std::make_shared<filters::rate_limit::Limit>();
+  limit->name = "a";
+  limit->key.parts = {{}, *filters::rate_limit::parse_key_part("query:id")};
+  limit->rule = filters::rate_limit::Rule::token_bucket(1'000'000, 1000, 1'000'000, 0);
+  limit->policy = limit->quoted_name = "\"a\"";
+  const filters::rate_limit::Limits limits = {{limit->name, limit}};
+  filters::rate_limit::bind(limits);
+  options::Node list;
+  list.kind = options::Kind::kList;
+  list.children.push_back(std::make_unique<options::Node>());
+  list.children[0]->kind = options::Kind::kScalar;
+  list.children[0]->text = limit->name;
+  options::Problems problems;
+  return filters::rate_limit_read(list, nullptr, {.problems = problems, .limits = &limits})->make();
+}
+
 // Allocations of the worker's thread for kMeasured requests like this one.
 uint64_t allocations_for(const std::string& request, bool routed = false,
                          upstream::Balance balance = upstream::Balance::kLeastConn,
-                         bool split = false) {
+                         bool split = false,
+                         std::unique_ptr<proxy::FilterFactory> filter = nullptr) {
   TemporaryFolder folder;
   proxy::AccessLogConfig log_config;
   log_config.path = folder.file("access.log");
@@ -130,6 +149,7 @@ uint64_t allocations_for(const std::string& request, bool routed = false,
   if (routed) add_other_routes(builder);
   proxy::Route& route = builder.upstream_route("/", cluster);
   route.filters.push_back(filters::request_id_standard()->make());
+  if (filter != nullptr) route.filters.push_back(std::move(filter));
   if (routed) {
     route.match = proxy::PathMatch::kRegex;
     route.regex = proxy::Regex::compile("^/page").value();
@@ -195,6 +215,11 @@ TEST_CASE("a GET of a split whose upstream is sticky") {
     CHECK(allocations_for(test::get("/page", fields), false, upstream::Balance::kLeastConn, true) ==
           0);
   }
+}
+
+TEST_CASE("a GET that is counted by its client and a parameter") {
+  const std::string request = test::get("/page?id=%41", kBrowserFields);
+  CHECK(allocations_for(request, false, upstream::Balance::kLeastConn, false, rate_limit()) == 0);
 }
 
 TEST_CASE("a POST with a body") {

@@ -75,7 +75,7 @@ TEST_CASE("include: an error stands in the file that has it") {
       {"conf.d/a.yaml",
        "upstreams:\n  app: {servers: []}\n  own: {servers: [{adress: \"a:1\"}]}\n"},
       {"conf.d/b.yaml", "upstreams: {own: {}}\nsites:\n  - {hosts: [a], routes: [{path: x}]}\n"},
-      {"conf.d/c.yaml", "listeners: {}\ninclude: [x]\nrate_limits: {}\nsite: []\n"},
+      {"conf.d/c.yaml", "listeners: {}\ninclude: [x]\nrate_limits: {own: {}}\nsite: []\n"},
       {"conf.d/d.yaml", "sites: [\n"},
       {"conf.d/e.yaml", "- a\n"},
       {"conf.d/f.yaml", "sites: {}\nupstreams: []\n"},
@@ -92,11 +92,11 @@ TEST_CASE("include: an error stands in the file that has it") {
       "respond and redirect is due",
       "conf.d/b.yaml:3:28: sites[0].routes[0].path: \"x\" is not a path: it starts with / or =/",
       "conf.d/c.yaml:1:1: listeners: cannot stand in an included file; only certificates, "
-      "upstreams and sites can",
+      "rate_limits, upstreams and sites can",
       "conf.d/c.yaml:2:1: include: includes do not nest; only the main file can include",
-      "conf.d/c.yaml:3:1: rate_limits: \"rate_limits\" is known but not in this build yet",
-      "conf.d/c.yaml:4:1: site: cannot stand in an included file; only certificates, upstreams "
-      "and sites can",
+      "conf.d/c.yaml:3:15: rate_limits.own.rate: is required; as in rate: 10/s, or 100/15m",
+      "conf.d/c.yaml:4:1: site: cannot stand in an included file; only certificates, rate_limits, "
+      "upstreams and sites can",
       "conf.d/d.yaml:2:1: not valid YAML: end of sequence flow not found",
       "conf.d/e.yaml:1:1: must be a map, not a list",
       "conf.d/f.yaml:1:1: sites: must be a list, not a map",

@@ -32,7 +32,9 @@ std::string general(const std::string& key) {
     const size_t bracket = step.find('[');
     steps.push_back(bracket == std::string::npos ? step : step.substr(0, bracket) + "[]");
   }
-  if (steps.size() > 1 && (steps[0] == "listeners" || steps[0] == "upstreams")) steps[1] = "*";
+  for (const char* named : {"listeners", "upstreams", "rate_limits"}) {
+    if (steps.size() > 1 && steps[0] == named) steps[1] = "*";
+  }
   for (size_t i = 0; i + 1 < steps.size(); ++i) {
     if (steps[i] == "security_headers" && steps[i + 1] != "base") steps[i + 1] = "NAME";
     if (steps[i] != "headers" || (steps[i + 1] != "request" && steps[i + 1] != "response")) {
@@ -108,6 +110,7 @@ Keys documented() {
        "certificates"},
       {"**tls** of a listener; its keys:", "listeners.*.tls."},
       {"## upstreams", "upstreams.*."},
+      {"## rate_limits", "rate_limits.*."},
       {"## sites", "sites[]."},
       {"### Routes", "sites[].routes[]."},
       {"## Level keys: in `defaults`, a site or a route", "level."},
