@@ -22,6 +22,9 @@ struct State {
   std::string request;
   std::string answer;
   Played played;
+  size_t offset = 0;
+  uint32_t numbers = 0;  // 0: every request is the same
+  uint64_t turn = 0;
 };
 
 // Of the worker's thread. Others (the access log's) find nothing played.
@@ -29,7 +32,16 @@ thread_local State state;
 
 bool is_played(int fd) { return fd >= 0 && (fd == state.client || fd == state.server); }
 
+void write_number(std::string& request) {
+  constexpr uint64_t kStride = 0x9e3779b1;  // a prime: it meets every number
+  const uint64_t number = state.turn++ * kStride % state.numbers;
+  for (unsigned i = 0; i < 8; ++i) {
+    request[state.offset + i] = "0123456789abcdef"[number >> (4 * i) & 15];
+  }
+}
+
 ssize_t play_read(int fd, void* to, size_t bytes) {
+  if (fd == state.client && state.numbers != 0) write_number(state.request);
   const std::string& from = fd == state.client ? state.request : state.answer;
   state.readable = -1;
   const size_t given = std::min(bytes, from.size());
@@ -59,7 +71,12 @@ int play_wait(epoll_event* events) {
 }  // namespace
 
 void start_playing(int client, std::string request, int server, std::string answer) {
-  state = {client, server, client, std::move(request), std::move(answer), {}};
+  state = {client, server, client, std::move(request), std::move(answer), {}, 0, 0, 0};
+}
+
+void vary_request(size_t offset, uint32_t numbers) {
+  state.offset = offset;
+  state.numbers = numbers;
 }
 
 void stop_playing() { state.client = state.server = state.readable = -1; }

@@ -3,6 +3,7 @@
 // writev() and epoll_wait(); whatever is not about the played sockets goes to the real kernel.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -12,6 +13,9 @@ namespace weir::micro {
 // and reads as `request`; a write of it to `server` makes that readable as `answer`. Every write is
 // taken whole. `server` < 0: weir answers by itself. One request is under way at a time.
 void start_playing(int client, std::string request, int server, std::string answer);
+// From now on the eight bytes at `offset` of each request are one of so many numbers, all of which
+// come in turn, in an order that no prefetcher knows.
+void vary_request(size_t offset, uint32_t numbers);
 // The sockets are real again; nothing may be under way.
 void stop_playing();
 

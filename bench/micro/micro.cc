@@ -67,6 +67,7 @@ struct Scenario {
   bool proxied;
   uint32_t sites = 1;            // of ten routes each where there are many
   const char* more_fields = "";  // of the request
+  uint32_t keys = 0;             // different sessions; 0: always the same one
 };
 
 constexpr const char* kFromApp = "Origin: https://app.example.com\r\n";
@@ -82,6 +83,10 @@ constexpr Scenario kScenarios[] = {
     {"proxy, policy", "/policy/catalogue?page=2", true, 1, kFromApp},  // the three, and a closure
     {"proxy, bearer", "/app/catalogue?page=2", true, 1, kBearer},      // which nobody looks at
     {"proxy, jwt", "/jwt/catalogue?page=2", true, 1, kBearer},         // and its claims, known
+    // By a cookie, over so many of them: each with a bucket that never refuses.
+    {"proxy, limited", "/limited/catalogue?page=2", true, 1, "", 1},
+    {"limited, 1k", "/limited/catalogue?page=2", true, 1, "", 1000},
+    {"limited, 1M", "/limited/catalogue?page=2", true, 1, "", 1'000'000},
     {"respond", "/hello", false},
     {"proxy, sites", "/app/catalogue?page=2", true, 10'000},
 };
@@ -145,6 +150,8 @@ upstreams:
     slow_start: 30s
     circuit_breaker: {max_connections: 1000, max_pending: 200}
     retry: {attempts: 3, on: [connect, reset, timeout, 502, 503, 504]}
+rate_limits:
+  session: {key: "cookie:session", rate: 1000000/s, burst: 1000000}
 sites:
   - hosts: [shop.example.com]
     routes:)";
@@ -165,6 +172,10 @@ sites:
             secret: the secret of a bench, which is none
             issuer: https://id.example.com
             claims_to_headers: {sub: X-User, tenantId: X-Tenant-ID}
+      - path: /limited
+        upstream: app
+        rate_limit: [session]
+        headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}}
       - {path: /plain, upstream: app, request_id: off, access_log: false}
       - {path: /hello, respond: {status: 200, body: "hello $client_ip"}}
 )";
@@ -264,7 +275,9 @@ class Bench {
     const int workers_client = descriptor_to(ntohs(own.sin_port), client_);
     const int workers_server = scenario.proxied ? descriptor_to(port_of(origin_), -1) : -1;
     WEIR_CHECK(workers_client >= 0 && (workers_server >= 0 || !scenario.proxied));
-    start_playing(workers_client, request_of(scenario), workers_server, server_answer());
+    const std::string request = request_of(scenario);
+    start_playing(workers_client, request, workers_server, server_answer());
+    if (scenario.keys != 0) vary_request(request.find("session=") + 8, scenario.keys);
   }
 
   // Out of line and by this name: callgrind collects inside it (README.md).
@@ -294,7 +307,7 @@ void run_scenario(const Scenario& scenario, uint64_t requests, int rounds) {
   bench.connect_through(scenario);
   bench.play(scenario);
   constexpr uint64_t kWarmUp = 1000;
-  bench.run(kWarmUp);
+  bench.run(std::max<uint64_t>(kWarmUp, scenario.keys));
   std::vector<double> ns;
   for (int round = 0; round < rounds; ++round) {
     const auto begin = std::chrono::steady_clock::now();
