@@ -21,6 +21,7 @@ git                    the commit that `weir version` names
 ca-certificates        roots against which a TLS backend is verified
 libuv1-dev             event loop: sockets, timers, signals
 libc-ares-dev          looks up host names without blocking, and tells their TTL
+libhiredis-dev         reads the answers of Redis
 node-llhttp            HTTP/1 parser; the C sources of /usr/share/llhttp are compiled in
 libnghttp2-dev         HTTP/2 frames and header compression
 libyaml-cpp-dev        reads the configuration file

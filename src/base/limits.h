@@ -187,4 +187,31 @@ inline constexpr size_t kRateLimitsPerRoute = 8;
 // How long a begun access log block waits for more lines.
 inline constexpr uint64_t kLogTickMs = 200;
 
+// An answer of Redis, in bytes of its texts and in values: nothing that weir asks gets more.
+// Reached: the connection is closed.
+inline constexpr size_t kRedisReplyBytes = 64 * 1024;
+inline constexpr size_t kRedisReplyValues = 1024;
+
+// Calls of one connection whose replies are due, and bytes of commands that Redis has not taken.
+// Reached: who calls is told at once that Redis cannot be asked.
+inline constexpr size_t kRedisCallsMax = 16 * 1024;
+inline constexpr size_t kRedisUnsentBytes = 1 << 20;
+
+// Late replies in a row after which Redis is not asked until a trial was answered in time.
+inline constexpr uint32_t kRedisMissesMax = 5;
+
+// From the dial to the end of the first trial, for one address. Reached: the next one.
+inline constexpr uint64_t kRedisConnectMs = 1000;
+
+// How long Redis may be silent while replies are due. Reached: another connection is made.
+inline constexpr uint64_t kRedisSilenceMs = 2000;
+
+// Between two trials, and between two rounds along the addresses: twice as long each time.
+inline constexpr uint64_t kRedisPauseMinMs = 50;
+inline constexpr uint64_t kRedisPauseMaxMs = 2000;
+
+// How often an instance says in Redis that it is there, and after which silence it is not counted.
+inline constexpr uint64_t kRedisBeatMs = 1000;
+inline constexpr uint64_t kRedisBeatGoneMs = 5000;
+
 }  // namespace weir::limits

@@ -52,7 +52,7 @@ LIBRARIES = {
     "nghttp2": (r"nghttp2/", ["src/http/h2_*"]),
     "OpenSSL": (r"openssl/", ["src/net/tls*"]),
     "libcrypt": (r"crypt\.h", ["filters/auth/password.*"]),
-    "hiredis": (r"hiredis/", ["src/net/redis.*"]),
+    "hiredis": (r"hiredis/", ["src/net/redis_reply.*"]),
     "c-ares": (r"ares(\.h|_)", ["src/net/resolver.*"]),
     "RE2": (r"re2/", ["src/proxy/regex.*"]),
     "yaml-cpp": (r"yaml-cpp/", ["config/yaml.*"]),
@@ -69,6 +69,7 @@ SYMBOLS = {
     "nghttp2": r"\bnghttp2_\w+",
     "OpenSSL": r"\b(SSL|X509|EVP|BIO|ERR)_\w+\s*\(|\bOPENSSL_\w+",
     "c-ares": r"\bares_\w+",
+    "hiredis": r"\bredisReader\w+\s*\(|\bREDIS_[A-Z]",
     "RE2": r"\bre2::",
     "yaml-cpp": r"\bYAML::",
 }
