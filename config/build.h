@@ -55,6 +55,7 @@ struct Build {
   std::vector<std::pair<upstream::SrvName, uint64_t>> srv_names = {};
   uint64_t srv_until_ms = 0;  // how long their first answers are waited for
   std::vector<std::shared_ptr<proxy::Split>> splits = {};  // with a rollback rule
+  std::shared_ptr<net::RedisConfig> redis = nullptr;  // until bind_redis()
   bool has_certificates = false;                           // some stand in the file, good or bad
 };
 
@@ -87,7 +88,11 @@ bool read_trust(Build& build, const options::Node& node, std::string& pem);
 void build_tls(Build& build, const options::Node& section, proxy::ListenerConfig& listener);
 // build_listeners.cc
 void build_listeners(Build& build, const options::Node& section);
-// build_transport.cc: upstreams.NAME.protocol and tls.
+// build_transport.cc: how weir meets a server over TLS; `sum` becomes another one where that is
+// another way.
+void read_client_tls(Build& build, options::MapReader& map, net::TlsClientOptions& options,
+                     std::string& server_name, uint64_t& sum);
+// upstreams.NAME.protocol and tls.
 void build_transport(Build& build, options::MapReader& upstream, upstream::Cluster& cluster);
 // build_health.cc: upstreams.NAME.health_check, slow_start, outlier and panic. REQUIRES: servers
 // and transport are built.
@@ -153,6 +158,9 @@ void build_error_pages(Build& build, const options::Node& section,
 // build_mirror.cc: a level's key, and what a route, whose action is read, makes of it.
 void build_mirror(Build& build, options::MapReader& map, Level& level);
 void use_mirror(Build& build, const options::Node& node, const Level& level, proxy::Route& route);
+// build_redis.cc: redis; and once all is valid, its addresses and its state.
+void build_redis(Build& build, const options::Node& section);
+void bind_redis(Build& build);
 // build_sites.cc
 void build_sites(Build& build, const options::Node& section, const Level& defaults);
 

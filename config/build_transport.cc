@@ -26,7 +26,8 @@ void digest_file(Build& build, const Node& node, uint64_t& sum) {
   if (read_named_file(build, node, content)) digest(content, sum);
 }
 
-void build_trust(Build& build, MapReader& map, net::TlsClientOptions& options, uint64_t& sum) {
+void read_trust_options(Build& build, MapReader& map, net::TlsClientOptions& options,
+                        uint64_t& sum) {
   map.boolean("verify", options.verify);
   const Node* ca = map.find("ca");
   if (ca == nullptr) return;
@@ -37,7 +38,7 @@ void build_trust(Build& build, MapReader& map, net::TlsClientOptions& options, u
   }
 }
 
-void build_identity(Build& build, MapReader& map, net::TlsClientOptions& options, uint64_t& sum) {
+void read_identity(Build& build, MapReader& map, net::TlsClientOptions& options, uint64_t& sum) {
   const Node* cert = map.find("cert");
   const Node* key = map.find("key");
   if (cert == nullptr && key == nullptr) return;
@@ -53,10 +54,9 @@ void build_identity(Build& build, MapReader& map, net::TlsClientOptions& options
   }
 }
 
-void build_server_name(MapReader& map, upstream::Transport& transport) {
+void read_server_name(MapReader& map, std::string& name) {
   const Node* node = map.find("server_name");
-  if (node == nullptr || !read_string(*node, map.problems(), transport.server_name)) return;
-  const std::string& name = transport.server_name;
+  if (node == nullptr || !read_string(*node, map.problems(), name)) return;
   if (!http::is_valid_host(name) || name.find(':') != std::string::npos) {
     map.problems().invalid(*node, "a server name", "it is a host name without a port");
   }
@@ -95,6 +95,14 @@ void build_proxy_protocol(MapReader& upstream, upstream::Transport& transport,
 
 }  // namespace
 
+void read_client_tls(Build& build, MapReader& map, net::TlsClientOptions& options,
+                     std::string& server_name, uint64_t& sum) {
+  read_trust_options(build, map, options, sum);
+  read_identity(build, map, options, sum);
+  read_server_name(map, server_name);
+  digest(options.verify ? "verify" : "trust", sum);
+}
+
 void build_transport(Build& build, MapReader& upstream, upstream::Cluster& cluster) {
   Problems& problems = build.problems;
   const size_t errors_before = problems.error_count();
@@ -111,16 +119,13 @@ void build_transport(Build& build, MapReader& upstream, upstream::Cluster& clust
   net::TlsClientOptions options;
   if (const Node* section = secure ? upstream.section("tls") : upstream.find("tls")) {
     MapReader map(*section, problems);
-    build_trust(build, map, options, transport.identity);
-    build_identity(build, map, options, transport.identity);
-    build_server_name(map, transport);
+    read_client_tls(build, map, options, transport.server_name, transport.identity);
     map.finish();
     if (!secure && problems.error_count() == errors_before) {
       problems.error(*section, "does nothing without protocol: https or h2");
     }
   }
   if (secure) {
-    digest(options.verify ? "verify" : "trust", transport.identity);
     if (options.verify) require_names(problems, *place, cluster, transport);
     options.protocols = {"http/1.1"};
     if (transport.protocol == Protocol::kH2) options.protocols = {"h2", "http/1.1"};

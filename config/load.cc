@@ -38,6 +38,7 @@ void build_top(Build& build, const Node& root) {
   if (limits != nullptr) {
     build.rate_limits = filters::rate_limit::read_limits(*limits, build.problems);
   }
+  if (const Node* section = top.find("redis")) build_redis(build, *section);
   build.problems.note_defaults(nullptr);
 
   Level level = standard_level();
@@ -56,7 +57,7 @@ void build_top(Build& build, const Node& root) {
     filters::rate_limit::warn_of_unused(*limits, build.rate_limits, build.problems);
   }
   top.find("include");  // include_files() has read it
-  top.later({"redis", "cache", "tracing"});
+  top.later({"cache", "tracing"});
   top.finish();
 }
 
@@ -111,6 +112,7 @@ bool build_all(Build& build, const Node& root) {
   bind_labels(build);
   bind_splits(build);
   filters::rate_limit::bind(build.rate_limits);
+  bind_redis(build);
   return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "admin/json.h"
 #include "net/clock.h"
+#include "net/redis_config.h"
 #include "upstream/health.h"
 #include "version.h"
 
@@ -121,10 +122,17 @@ JsonAnswer health_json(proxy::StatusSource& source) {
       upstreams[cluster->name] = to_json(health);
     }
   }
+  Json checks = Json::object();
+  if (snapshot != nullptr && snapshot->redis != nullptr) {
+    const net::RedisState::Status redis = snapshot->redis->state->status();
+    const Health health = redis.up ? Health::kHealthy : Health::kDegraded;
+    worst = std::max(worst, health);  // what needs it goes on without
+    checks["redis"] = Json::object({{"status", health_word(health)}, {"reason", redis.reason}});
+  }
   const Json body = Json::object({{"status", health_word(worst)},
                                   {"version", kVersion},
                                   {"uptime_s", source.uptime_s()},
-                                  {"checks", Json::object()},
+                                  {"checks", std::move(checks)},
                                   {"upstreams", std::move(upstreams)}});
   return {worst == Health::kUnhealthy ? 503 : 200, to_line(body)};
 }

@@ -15,6 +15,7 @@
 #include "admin/process_stats.h"
 #include "admin/totals.h"
 #include "net/clock.h"
+#include "net/redis_config.h"
 #include "proxy/limit_stats.h"
 #include "proxy/split.h"
 #include "version.h"
@@ -317,6 +318,23 @@ void add_certificates(Families& families, const proxy::Snapshot& snapshot) {
   }
 }
 
+void add_redis(Families& families, const net::RedisConfig& redis) {
+  add_single(families, "weir_redis_up", "1: every worker can ask Redis.", MetricType::Gauge,
+             uint64_t{redis.state->status().up ? 1u : 0u});
+  add_single(families, "weir_redis_instances",
+             "Instances of weir that share Redis, as last counted.", MetricType::Gauge,
+             uint64_t{redis.state->instances()});
+  MetricFamily& errors = add_family(
+      families, "weir_rate_limit_store_errors_total",
+      "Calls of Redis that it did not answer as it should, and lost connections, by reason.",
+      MetricType::Counter);
+  for (size_t i = 1; i < net::kRedisReasons; ++i) {
+    const auto reason = static_cast<net::RedisReason>(i);
+    const uint64_t count = redis.state->errors(reason);
+    if (count > 0) add_value(errors, {{"reason", net::redis_reason_word(reason)}}, count);
+  }
+}
+
 void add_rare(Families& families) {
   static constexpr std::pair<const char*, const char*> kFamilies[] = {
       {"weir_upstream_failures_total", "Tries at a server that failed, by reason."},
@@ -394,6 +412,7 @@ std::string metrics_text(StatusSource& source) {
     add_rollbacks(families, *snapshot);
     add_maintenances(families, *snapshot);
     add_certificates(families, *snapshot);
+    if (snapshot->redis != nullptr) add_redis(families, *snapshot->redis);
   }
   add_ejections(families, source);
   add_rate_limits(families, workers);

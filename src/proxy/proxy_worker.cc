@@ -9,6 +9,8 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "net/redis.h"
+#include "net/redis_beat.h"
 #include "proxy/arrival.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
@@ -37,6 +39,8 @@ ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
       pools_(net_, *this),
       waiting_room_(net_),
       shadows_(*this),
+      redis_(std::make_unique<net::Redis>(net_)),
+      redis_beat_(std::make_unique<net::RedisBeat>(net_, *redis_)),
       exchanges_(limits::kExchangesMax),
       give_back_(std::move(options.give_back)),
       connections_(std::make_unique<ConnectionList>()),
@@ -49,6 +53,7 @@ ProxyWorker::~ProxyWorker() {
     net::Turn turn(net_);
     shadows_.cut_all();
     pools_.end_all();
+    use_redis(nullptr);
   }
   log_.flush();
   for (std::unique_ptr<Epoch>& epoch : epochs_) {
@@ -66,6 +71,7 @@ void ProxyWorker::publish(std::shared_ptr<const Snapshot> snapshot,
   if (before != nullptr) ++before->pins;  // until all slots have moved on
   log_.configure(snapshot->log.access);
   pools_.keep_only(snapshot->clusters);
+  use_redis(snapshot->redis);
   for (const auto& cluster : snapshot->clusters) cluster->state->gate.configure(cluster->breaker);
   hold_bytes_ = snapshot->memory.hold_bytes();
   net_.set_read_max_bytes(snapshot->memory.read_bytes());
@@ -91,6 +97,15 @@ void ProxyWorker::publish(std::shared_ptr<const Snapshot> snapshot,
     if (outdated) drain_clients(slots[i]);
   }
   if (before != nullptr) unpin(before);
+}
+
+void ProxyWorker::use_redis(const std::shared_ptr<const net::RedisConfig>& config) {
+  redis_->configure(config);
+  if (config != nullptr) {
+    redis_beat_->start();
+  } else {
+    redis_beat_->stop();
+  }
 }
 
 Epoch* ProxyWorker::pin(uint32_t slot) {
@@ -260,6 +275,7 @@ void ProxyWorker::stop_if_done() {
   log_.flush();
   shadows_.cut_all();  // nobody waits for them
   pools_.end_all();
+  use_redis(nullptr);
   net_.stop();
 }
 

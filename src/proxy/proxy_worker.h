@@ -21,6 +21,12 @@
 #include "upstream/pool.h"
 #include "upstream/waiting_room.h"
 
+namespace weir::net {
+class Redis;
+class RedisBeat;
+struct RedisConfig;
+}  // namespace weir::net
+
 namespace weir::proxy {
 
 class ClientConnection;
@@ -85,6 +91,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   upstream::Balancer& balancer() { return balancer_; }
   upstream::WaitingRoom& waiting_room() { return waiting_room_; }
   Shadows& shadows() { return shadows_; }
+  net::Redis& redis() { return *redis_; }
   Metrics& metrics() { return metrics_; }
   // What may wait for a slow peer, per connection and direction, before the sender is read no more.
   size_t hold_bytes() const { return hold_bytes_; }
@@ -126,6 +133,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   void let_go_if_unused(Slot& slot);
   void close_listener(uint32_t slot, bool serve_queue);
   void stop_if_done();
+  void use_redis(const std::shared_ptr<const net::RedisConfig>& config);
 
   net::Worker net_;
   Metrics& metrics_;
@@ -136,6 +144,8 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   upstream::Balancer balancer_;
   upstream::WaitingRoom waiting_room_;
   Shadows shadows_;
+  std::unique_ptr<net::Redis> redis_;
+  std::unique_ptr<net::RedisBeat> redis_beat_;
   SlotMap<Exchange> exchanges_;
   std::function<void(std::shared_ptr<const Snapshot>)> give_back_;
   std::vector<std::unique_ptr<Epoch>> epochs_;  // the present one last

@@ -30,6 +30,10 @@
 #include "proxy/template.h"
 #include "upstream/cluster.h"
 
+namespace weir::net {
+struct RedisConfig;
+}
+
 namespace weir::proxy {
 
 enum class Action : uint8_t { kUpstream, kRespond, kRedirect, kHandler };
@@ -192,6 +196,7 @@ struct Snapshot {
   std::vector<ListenerConfig> listeners;
   // Names of fields that only weir may set, whatever the listener: those of all client_fields.
   std::vector<std::string> reserved_fields;
+  std::shared_ptr<const net::RedisConfig> redis;  // null: none
   bool mirrors = false;  // some route has a mirror
   std::vector<std::shared_ptr<const net::TlsCertificate>> certificates;
   std::vector<HostIndex> hosts;  // per listener

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "net/redis_state.h"
 #include "upstream/rollback.h"
 
 namespace weir::upstream {
@@ -97,6 +98,19 @@ std::shared_ptr<Rollback> StateRegistry::rollback(const std::string& identity,
   std::shared_ptr<Rollback> state = known.lock();
   if (state == nullptr) {
     state = std::make_shared<Rollback>(split, upstreams, config);
+    known = state;
+  }
+  return state;
+}
+
+std::shared_ptr<net::RedisState> StateRegistry::redis(const std::string& identity,
+                                                      const std::string& name) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(redises_, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<net::RedisState>& known = redises_[identity];
+  std::shared_ptr<net::RedisState> state = known.lock();
+  if (state == nullptr) {
+    state = std::make_shared<net::RedisState>(name);
     known = state;
   }
   return state;

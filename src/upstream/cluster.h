@@ -22,6 +22,10 @@
 #include "upstream/transport.h"
 #include "upstream/turn_table.h"
 
+namespace weir::net {
+class RedisState;
+}
+
 namespace weir::upstream {
 
 class Rollback;
@@ -194,6 +198,8 @@ class StateRegistry {
   std::shared_ptr<Rollback> rollback(const std::string& identity, const std::string& split,
                                      const std::vector<std::string>& upstreams,
                                      const RollbackConfig& config);
+  // The same, of a Redis; `name`: for people.
+  std::shared_ptr<net::RedisState> redis(const std::string& identity, const std::string& name);
   // Every state that a living snapshot (or connection) holds: for /health and /metrics. Any thread.
   std::vector<std::shared_ptr<EndpointState>> endpoints();
 
@@ -202,6 +208,7 @@ class StateRegistry {
   std::unordered_map<std::string, std::weak_ptr<EndpointState>> endpoints_;
   std::unordered_map<std::string, std::shared_ptr<ClusterState>> clusters_;
   std::unordered_map<std::string, std::weak_ptr<Rollback>> rollbacks_;
+  std::unordered_map<std::string, std::weak_ptr<net::RedisState>> redises_;
   uint32_t next_endpoint_ = 0;
 };
 

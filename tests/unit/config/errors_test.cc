@@ -106,8 +106,6 @@ TEST_CASE("config errors: top level") {
 
 TEST_CASE("config errors: keys of the language that this build does not have") {
   check({
-      {test::with_top("redis: {url: x}"),
-       {"7:1: redis: \"redis\" is known but not in this build yet"}},
       {test::with_route("{path: /, upstream: app, cache: {ttl: 1s}, compression: {}}"),
        {"6:34: sites[0].routes[0].cache: \"cache\" is known but not in this build yet",
         "6:52: sites[0].routes[0].compression: \"compression\" is known but not in this build "

@@ -105,6 +105,7 @@ Keys documented() {
       {"### log", "log."},
       {"### memory", "memory."},
       {"### admin", "admin."},
+      {"### redis", "redis."},
       {"## listeners", "listeners.*."},
       {"**certificates** are chosen by the names in them; the first one is for everybody else.",
        "certificates"},
