@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "config/build.h"
+#include "filters/rate_limit/shared_script.h"
 #include "net/redis_beat.h"
 #include "net/redis_config.h"
 
@@ -220,7 +221,7 @@ void build_redis(Build& build, const Node& section) {
   redis->user = url.user;
   redis->password = url.password;
   redis->database = static_cast<uint32_t>(url.database);
-  redis->scripts = {&net::kRedisBeatScript};
+  redis->scripts = {&net::kRedisBeatScript, &filters::rate_limit::kSharedScript};
   for (const net::RedisServer& server : redis->servers) {
     redis->identity += server.address + " " + server.host + "\n";
   }

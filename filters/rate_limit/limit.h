@@ -17,6 +17,13 @@ namespace weir::filters::rate_limit {
 
 class Store;
 
+// What decides where a shared limit's store cannot be asked.
+enum class OnStoreFailure : uint8_t {
+  kLocal,   // this instance's share of the limit
+  kOpen,    // nothing: the request passes
+  kClosed,  // 503
+};
+
 // Requests that are let through, but later: the n-th of a key's quota waits (n - after) times `by`,
 // or just `by` when it is fixed, and never longer than `max`.
 struct Delay {
@@ -42,6 +49,8 @@ struct Limit {
   Rule rule;
   Delay delay;
   bool failures_only = false;     // an answer below 400 gives its place back
+  bool shared = false;            // one bucket for all instances, in Redis
+  OnStoreFailure on_store_failure = OnStoreFailure::kLocal;
   int status = 429;               // of a refusal
   std::vector<std::string> skip;  // normalised paths that are not counted; sorted
   // What it is to a client, as RateLimit-Policy has it: `"api";q=21;w=3`.

@@ -13,6 +13,10 @@ namespace {
 // Frozen per turn, as every deadline of the exchange is.
 uint64_t now_ns(proxy::Exchange& exchange) { return exchange.worker().net().now_us() * 1000; }
 
+const Rule& rule_of(const Charge& charge) {
+  return charge.rule == nullptr ? charge.limit->rule : *charge.rule;
+}
+
 bool refused(const Charge& charge) { return charge.decision.result == Result::kRefused; }
 
 }  // namespace
@@ -32,7 +36,7 @@ bool LocalStore::take(std::span<Charge> charges, uint64_t now_ns) {
   if (charges.size() > 1 && !all_would_admit(charges, now_ns)) return false;
   for (size_t i = 0; i < charges.size(); ++i) {
     Charge& charge = charges[i];
-    const Table::Answer answer = table_.take(charge.bucket, charge.limit->rule, now_ns);
+    const Table::Answer answer = table_.take(charge.bucket, rule_of(charge), now_ns);
     charge.decision = answer.decision;
     charge.receipt = answer.receipt;
     charge.charged = !refused(charge);
@@ -46,18 +50,18 @@ bool LocalStore::take(std::span<Charge> charges, uint64_t now_ns) {
 bool LocalStore::all_would_admit(std::span<Charge> charges, uint64_t now_ns) {
   bool all = true;
   for (Charge& charge : charges) {
-    charge.decision = table_.look(charge.bucket, charge.limit->rule, now_ns);
+    charge.decision = table_.look(charge.bucket, rule_of(charge), now_ns);
     all &= !refused(charge);
   }
   if (all) return true;
   for (Charge& charge : charges) {
     // Who is refused is blocked from now on, whoever else refuses him.
-    if (!refused(charge) || charge.limit->rule.block_ns == 0) continue;
-    const Table::Answer answer = table_.take(charge.bucket, charge.limit->rule, now_ns);
+    if (!refused(charge) || rule_of(charge).block_ns == 0) continue;
+    const Table::Answer answer = table_.take(charge.bucket, rule_of(charge), now_ns);
     if (answer.decision.result == Result::kRefused) {
       charge.decision = answer.decision;
     } else {
-      table_.give_back(charge.bucket, charge.limit->rule, answer.receipt, now_ns);
+      table_.give_back(charge.bucket, rule_of(charge), answer.receipt, now_ns);
     }
   }
   return false;
@@ -65,7 +69,7 @@ bool LocalStore::all_would_admit(std::span<Charge> charges, uint64_t now_ns) {
 
 void LocalStore::give_back(Charge& charge, uint64_t now_ns) {
   charge.charged = false;
-  table_.give_back(charge.bucket, charge.limit->rule, charge.receipt, now_ns);
+  table_.give_back(charge.bucket, rule_of(charge), charge.receipt, now_ns);
 }
 
 LocalStore& local_store() {

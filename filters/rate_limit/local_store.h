@@ -19,6 +19,10 @@ class LocalStore final : public Store {
   // The same at a time of the caller's. `take`: false when some limit refuses.
   bool take(std::span<Charge> charges, uint64_t now_ns);
   void give_back(Charge& charge, uint64_t now_ns);
+  // What take() would say of one bucket.
+  Decision look(uint64_t bucket, const Rule& rule, uint64_t now_ns) const {
+    return table_.look(bucket, rule, now_ns);
+  }
 
  private:
   bool all_would_admit(std::span<Charge> charges, uint64_t now_ns);

@@ -177,16 +177,25 @@ void describe(Limit& limit) {
                  ";w=" + std::to_string((limit.rule.window_ns + kNsPerS - 1) / kNsPerS);
 }
 
-void read_sharing(MapReader& map) {
-  bool shared = false;
-  if (map.boolean("shared", shared) && shared) {
-    map.problems().error(*map.find("shared"), "\"true\" is known but not in this build yet");
+void read_sharing(MapReader& map, bool has_redis, Limit& out) {
+  out.shared = has_redis;
+  const bool named = map.boolean("shared", out.shared);
+  if (named && out.shared && !has_redis) {
+    map.problems().error(*map.find("shared"), "needs a Redis",
+                         "redis: {url: redis://127.0.0.1:6379/0} at the top level");
   }
-  map.later({"on_store_failure"});
+  map.choice<OnStoreFailure>("on_store_failure",
+                             {{"local", OnStoreFailure::kLocal},
+                              {"open", OnStoreFailure::kOpen},
+                              {"closed", OnStoreFailure::kClosed}},
+                             {}, out.on_store_failure);
+  if (const Node* node = map.find("on_store_failure"); node != nullptr && !out.shared) {
+    map.problems().error(*node, "does nothing for a limit that is not shared");
+  }
 }
 
 // Null after reporting.
-std::shared_ptr<Limit> read_limit(const Node& node, Problems& problems) {
+std::shared_ptr<Limit> read_limit(const Node& node, Problems& problems, bool has_redis) {
   const size_t errors = problems.error_count();
   auto limit = std::make_shared<Limit>();
   limit->name = node.key;
@@ -205,7 +214,7 @@ std::shared_ptr<Limit> read_limit(const Node& node, Problems& problems) {
   limit->status = static_cast<int>(status);
   read_skip(map, limit->skip);
   map.u32("ipv6_prefix", {1, 128}, limit->key.ipv6_prefix);
-  read_sharing(map);
+  read_sharing(map, has_redis, *limit);
   map.finish();
   if (!has_rule || problems.error_count() != errors) return nullptr;
   describe(*limit);
@@ -214,11 +223,11 @@ std::shared_ptr<Limit> read_limit(const Node& node, Problems& problems) {
 
 }  // namespace
 
-Limits read_limits(const Node& section, Problems& problems) {
+Limits read_limits(const Node& section, Problems& problems, bool has_redis) {
   Limits limits;
   if (!MapReader(section, problems).is_map()) return limits;
   for (const auto& node : section.children) {
-    limits.emplace(node->key, read_limit(*node, problems));
+    limits.emplace(node->key, read_limit(*node, problems, has_redis));
   }
   return limits;
 }

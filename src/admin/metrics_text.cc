@@ -335,6 +335,24 @@ void add_redis(Families& families, const net::RedisConfig& redis) {
   }
 }
 
+// Limits that all instances share, by what decides for them now.
+void add_limit_modes(Families& families, const net::RedisConfig* redis) {
+  const proxy::LimitStats& stats = proxy::limit_stats();
+  const bool up = redis != nullptr && redis->state->status().up;
+  MetricFamily& family = add_family(families, "weir_rate_limit_mode",
+                                    "Shared rate limits by what decides now: Redis (shared), or "
+                                    "their on_store_failure.",
+                                    MetricType::Gauge);
+  uint64_t shared = 0;
+  static constexpr const char* kWords[] = {"local", "open", "closed"};
+  for (size_t i = 0; i < stats.shared.size(); ++i) {
+    const uint64_t count = stats.shared[i].load(std::memory_order_relaxed);
+    shared += count;
+    add_value(family, {{"mode", kWords[i]}}, up ? uint64_t{0} : count);
+  }
+  add_value(family, {{"mode", "shared"}}, up ? shared : uint64_t{0});
+}
+
 void add_rare(Families& families) {
   static constexpr std::pair<const char*, const char*> kFamilies[] = {
       {"weir_upstream_failures_total", "Tries at a server that failed, by reason."},
@@ -413,6 +431,7 @@ std::string metrics_text(StatusSource& source) {
     add_maintenances(families, *snapshot);
     add_certificates(families, *snapshot);
     if (snapshot->redis != nullptr) add_redis(families, *snapshot->redis);
+    add_limit_modes(families, snapshot->redis.get());
   }
   add_ejections(families, source);
   add_rate_limits(families, workers);

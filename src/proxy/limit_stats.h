@@ -2,6 +2,7 @@
 // section metrics.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 
@@ -33,6 +34,9 @@ struct LimitStats {
   std::atomic<uint64_t> keys{0};       // that something is known of
   std::atomic<uint64_t> evictions{0};  // keys forgotten for want of room, though they had used some
   std::atomic<uint64_t> delayed{0};    // requests that wait for their turn now
+  // Limits of the present configuration that all instances share, by what decides where Redis
+  // cannot be asked: local, open, closed.
+  std::array<std::atomic<uint64_t>, 3> shared{};
 };
 LimitStats& limit_stats();
 

@@ -1,0 +1,329 @@
+#include "filters/rate_limit/shared_store.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/limits.h"
+#include "filters/rate_limit/local_store.h"
+#include "filters/rate_limit/share.h"
+#include "filters/rate_limit/shared_script.h"
+#include "net/redis.h"
+#include "net/worker.h"
+#include "proxy/exchange.h"
+#include "proxy/proxy_worker.h"
+
+namespace weir::filters::rate_limit {
+
+namespace {
+
+constexpr uint64_t kNsPerUs = 1'000;
+constexpr uint64_t kTryAgainNs = 1'000'000'000;  // of a store that does not answer
+constexpr size_t kSlots = 1 << 15;
+
+// Receipts. Of Redis: its stamp, which is more than these.
+constexpr uint64_t kOfLease = 1;
+constexpr uint64_t kAlone = uint64_t{1} << 63;  // and the local store's in the other bits
+
+bool refused(const Charge& charge) { return charge.decision.result == Result::kRefused; }
+
+// A lease would blur how much is used, and could not be given back to all.
+bool may_lease(const Limit& limit) { return !limit.failures_only && limit.delay.by_ms == 0; }
+
+void let_pass(Charge& charge) { charge.decision = {.counted = false}; }
+
+// "weir:rl:api:0123456789abcdef"
+void add_key(net::RedisCommand& command, std::string_view prefix, const Charge& charge) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  constexpr size_t kHexDigits = 16;
+  char text[256];
+  size_t size = 0;
+  for (const std::string_view part : {prefix, std::string_view("rl:"),
+                                      std::string_view(charge.limit->name), std::string_view(":")}) {
+    size += part.copy(text + size, sizeof(text) - kHexDigits - size);
+  }
+  for (size_t i = 0; i < kHexDigits; ++i) {
+    text[size++] = kDigits[charge.bucket >> (60 - 4 * i) & 15];
+  }
+  command.add(std::string_view(text, size));
+}
+
+void add_us(net::RedisCommand& command, uint64_t ns) {
+  char text[32];
+  const int size = std::snprintf(text, sizeof(text), "%llu.%03llu",
+                                 static_cast<unsigned long long>(ns / kNsPerUs),
+                                 static_cast<unsigned long long>(ns % kNsPerUs));
+  command.add(std::string_view(text, static_cast<size_t>(size)));
+}
+
+void add_limit(net::RedisCommand& command, const Rule& rule, uint64_t count, uint64_t known_use,
+               uint64_t stamp) {
+  const bool is_window = rule.algorithm == Algorithm::kFixedWindow;
+  command.add(is_window ? "w" : "b");
+  add_us(command, is_window ? rule.window_ns : rule.interval_ns);
+  if (is_window) {
+    command.add(static_cast<int64_t>(rule.quota));
+  } else {
+    add_us(command, rule.tolerance_ns);
+  }
+  add_us(command, rule.block_ns);
+  command.add(static_cast<int64_t>(count));
+  command.add(static_cast<int64_t>(known_use));
+  command.add(static_cast<int64_t>(stamp));
+}
+
+// One request's numbers of `given` that Redis gave.
+Decision decision_of(const Rule& rule, const net::RedisReply& numbers, size_t at) {
+  const int64_t given = numbers.integer_at(at, 0);
+  const auto amount = static_cast<uint64_t>(std::max<int64_t>(numbers.integer_at(at + 1, 0), 0));
+  const auto left_us = static_cast<uint64_t>(std::max<int64_t>(numbers.integer_at(at + 2, 0), 0));
+  if (given == 0) return {Result::kRefused, true, rule.quota, 0, left_us * kNsPerUs};
+  Decision decision;
+  if (rule.algorithm == Algorithm::kFixedWindow) {
+    decision.used = amount;
+    decision.wait_ns = left_us * kNsPerUs;
+  } else {
+    const uint64_t ahead_ns = amount * kNsPerUs;
+    decision.used = (ahead_ns + rule.interval_ns / 2) / rule.interval_ns;
+    decision.wait_ns = ahead_ns - std::min(ahead_ns, (decision.used - 1) * rule.interval_ns);
+  }
+  // Others of the same lease are no use of this request's.
+  decision.used -= std::min(decision.used, static_cast<uint64_t>(std::max<int64_t>(given, 1)) - 1);
+  decision.used = std::clamp<uint64_t>(decision.used, 1, rule.quota);
+  decision.remaining = rule.quota - decision.used;
+  return decision;
+}
+
+}  // namespace
+
+// A question that is under way. In the exchange's arena, with what it points to.
+class SharedAsk final : public net::RedisCaller {
+ public:
+  SharedAsk(SharedStore& store, proxy::Exchange& exchange, std::span<Charge> charges,
+            Store::Waiter& waiter)
+      : store_(store),
+        exchange_(exchange),
+        charges_(charges),
+        waiter_(waiter),
+        call_(exchange.worker().net(), *this) {}
+
+  // False: Redis cannot be asked.
+  bool ask(uint64_t now_us) {
+    net::Redis& redis = exchange_.worker().redis();
+    const uint32_t instances = redis.config()->state->instances();
+    for (size_t i = 0; i < charges_.size(); ++i) {
+      const Limit& limit = *charges_[i].limit;
+      keys_[i] = store_.local_key(charges_[i]);
+      const bool leases = charges_.size() == 1 && may_lease(limit);
+      wants_[i] = leases ? store_.leases_.want(keys_[i], limit.rule, now_us) : 1;
+      known_use_[i] = store_.known_use(limit.rule, keys_[i], instances, now_us);
+    }
+    const auto count = static_cast<uint32_t>(charges_.size());
+    return redis.call(call_, kSharedScript, count, 1 + kWordsPerLimit * count);
+  }
+
+  void write_words(net::RedisCommand& command) override {
+    const std::string& prefix = exchange_.worker().redis().config()->key_prefix;
+    for (const Charge& charge : charges_) add_key(command, prefix, charge);
+    command.add("take");
+    for (size_t i = 0; i < charges_.size(); ++i) {
+      add_limit(command, charges_[i].limit->rule, wants_[i], known_use_[i], 0);
+    }
+  }
+
+  void on_redis_reply(const net::RedisReply& reply) override {
+    const uint64_t now_us = exchange_.worker().net().now_us();
+    for (size_t i = 0; i < charges_.size(); ++i) {
+      const net::RedisReply* numbers =
+          reply.kind == net::RedisReply::Kind::kList && i < reply.size ? &reply.items[i] : nullptr;
+      if (numbers == nullptr || numbers->size != kNumbersPerLimit) {
+        return on_redis_miss(net::RedisReason::kProtocol);
+      }
+      take_numbers(charges_[i], keys_[i], *numbers, now_us);
+    }
+    waiter_.on_decided();
+  }
+
+  void on_redis_miss(net::RedisReason) override {
+    store_.decide_alone(exchange_, charges_);
+    waiter_.on_decided();
+  }
+
+ private:
+  void take_numbers(Charge& charge, uint64_t key, const net::RedisReply& numbers,
+                    uint64_t now_us) {
+    const int64_t given = numbers.integer_at(0, 0);
+    charge.decision = decision_of(charge.limit->rule, numbers, 0);
+    charge.charged = given > 0;
+    charge.receipt = static_cast<uint64_t>(numbers.integer_at(3, 0));
+    if (given == 0 && !charge.limit->failures_only) {
+      store_.leases_.note_refusal(key, now_us + charge.decision.wait_ns / kNsPerUs);
+    } else if (given > 1) {
+      const uint64_t remaining = charge.decision.remaining;
+      store_.leases_.add(key, static_cast<uint32_t>(given - 1), remaining, now_us);
+    }
+  }
+
+  SharedStore& store_;
+  proxy::Exchange& exchange_;
+  const std::span<Charge> charges_;
+  Store::Waiter& waiter_;
+  net::RedisCall call_;
+  uint64_t keys_[limits::kRateLimitsPerRoute];
+  uint32_t wants_[limits::kRateLimitsPerRoute];
+  uint64_t known_use_[limits::kRateLimitsPerRoute];
+};
+
+namespace {
+
+// One place that goes back; nobody waits for what becomes of it.
+class GiveBack final : public net::RedisWords {
+ public:
+  GiveBack(std::string_view prefix, const Charge& charge) : prefix_(prefix), charge_(charge) {}
+  void write_words(net::RedisCommand& command) override {
+    add_key(command, prefix_, charge_);
+    command.add("back");
+    add_limit(command, charge_.limit->rule, 1, 0, charge_.receipt);
+  }
+
+ private:
+  const std::string_view prefix_;
+  const Charge& charge_;
+};
+
+}  // namespace
+
+SharedStore::SharedStore() : leases_(kSlots) {}
+
+Store::Answer SharedStore::take(proxy::Exchange& exchange, std::span<Charge> charges,
+                                Waiter& waiter) {
+  const uint64_t now_us = exchange.worker().net().now_us();
+  if (exchange.worker().redis().up()) {
+    uint64_t keys[limits::kRateLimitsPerRoute];
+    for (size_t i = 0; i < charges.size(); ++i) {
+      keys[i] = local_key(charges[i]);
+      leases_.note(keys[i], now_us);
+    }
+    if (decide_by_refusal(charges, keys, now_us) || decide_by_lease(charges, keys, now_us)) {
+      return Answer::kNow;
+    }
+    auto* const ask = exchange.arena().make<SharedAsk>(*this, exchange, charges, waiter);
+    if (ask->ask(now_us)) return Answer::kLater;
+  }
+  decide_alone(exchange, charges);
+  return Answer::kNow;
+}
+
+bool SharedStore::decide_by_refusal(std::span<Charge> charges, const uint64_t* keys,
+                                    uint64_t now_us) {
+  bool some = false;
+  for (size_t i = 0; i < charges.size(); ++i) {
+    const uint64_t for_us = leases_.refused_for_us(keys[i], now_us);
+    if (for_us == 0) continue;
+    Charge& charge = charges[i];
+    charge.decision = {Result::kRefused, true, charge.limit->rule.quota, 0, for_us * kNsPerUs};
+    some = true;
+  }
+  if (!some) return false;
+  for (Charge& charge : charges) {
+    if (!refused(charge)) let_pass(charge);
+  }
+  return true;
+}
+
+// Of a request with one shared limit: several are one call anyway.
+bool SharedStore::decide_by_lease(std::span<Charge> charges, const uint64_t* keys,
+                                  uint64_t now_us) {
+  if (charges.size() != 1 || !leases_.take(keys[0], now_us)) return false;
+  Charge& charge = charges.front();
+  const Rule& rule = charge.limit->rule;
+  const uint64_t remaining = std::min(leases_.remaining(keys[0]), rule.quota - 1);
+  charge.decision = {Result::kAllowed, true, rule.quota - remaining, remaining, 0};
+  charge.receipt = kOfLease;
+  charge.charged = true;
+  return true;
+}
+
+void SharedStore::decide_alone(proxy::Exchange& exchange, std::span<Charge> charges) {
+  const uint64_t now_us = exchange.worker().net().now_us();
+  alone_at_us_.store(now_us, std::memory_order_relaxed);
+  const auto is_closed = [](const Charge& charge) {
+    return charge.limit->on_store_failure == OnStoreFailure::kClosed;
+  };
+  const bool closed = std::any_of(charges.begin(), charges.end(), is_closed);
+  for (Charge& charge : charges) {
+    let_pass(charge);
+    if (is_closed(charge)) {
+      charge.decision = {Result::kUnavailable, false, 0, 0, kTryAgainNs};
+    }
+  }
+  if (closed) return;
+
+  const net::RedisConfig* redis = exchange.worker().redis().config();
+  const uint32_t instances = redis == nullptr ? 1 : redis->state->instances();
+  Charge alone[limits::kRateLimitsPerRoute];
+  Rule shares[limits::kRateLimitsPerRoute];
+  size_t count = 0;
+  for (const Charge& charge : charges) {
+    if (charge.limit->on_store_failure != OnStoreFailure::kLocal) continue;
+    shares[count] = share_of(charge.limit->rule, instances);
+    alone[count] = {.limit = charge.limit,
+                    .rule = &shares[count],
+                    .bucket = local_key(charge),
+                    .decision = {}};
+    ++count;
+  }
+  if (count == 0) return;
+  local_store().take({alone, count}, now_us * kNsPerUs);
+  size_t next = 0;
+  for (Charge& charge : charges) {
+    if (charge.limit->on_store_failure != OnStoreFailure::kLocal) continue;
+    charge.decision = alone[next].decision;
+    charge.charged = alone[next].charged;
+    charge.receipt = kAlone | alone[next].receipt;
+    ++next;
+  }
+}
+
+void SharedStore::give_back(proxy::Exchange& exchange, Charge& charge) {
+  const uint64_t now_us = exchange.worker().net().now_us();
+  charge.charged = false;
+  net::Redis& redis = exchange.worker().redis();
+  if (charge.receipt == kOfLease) {
+    leases_.put_back(local_key(charge), now_us);
+  } else if ((charge.receipt & kAlone) != 0) {
+    const uint32_t instances = redis.config() == nullptr ? 1 : redis.config()->state->instances();
+    const Rule share = share_of(charge.limit->rule, instances);
+    Charge alone = {.limit = charge.limit,
+                    .rule = &share,
+                    .bucket = local_key(charge),
+                    .decision = {},
+                    .receipt = charge.receipt & ~kAlone};
+    local_store().give_back(alone, now_us * kNsPerUs);
+  } else if (redis.up()) {
+    GiveBack back(redis.config()->key_prefix, charge);
+    redis.tell(back, kSharedScript, 1, 1 + kWordsPerLimit);
+  }
+}
+
+// Where this instance was alone not long ago, what it has admitted then.
+uint64_t SharedStore::known_use(const Rule& rule, uint64_t key, uint32_t instances,
+                                uint64_t now_us) const {
+  const uint64_t alone_at_us = alone_at_us_.load(std::memory_order_relaxed);
+  if (alone_at_us == 0 || now_us > alone_at_us + rule.window_ns / kNsPerUs) return 0;
+  const Rule share = share_of(rule, instances);
+  const Decision decision = local_store().look(key, share, now_us * kNsPerUs);
+  return rate_limit::known_use(rule, share, instances, decision);
+}
+
+uint64_t SharedStore::local_key(const Charge& charge) const {
+  char bytes[sizeof(charge.bucket)];
+  std::memcpy(bytes, &charge.bucket, sizeof(bytes));
+  return secret_.hash({bytes, sizeof(bytes)}).low;
+}
+
+SharedStore& shared_store() {
+  static SharedStore store;
+  return store;
+}
+
+}  // namespace weir::filters::rate_limit

@@ -1,0 +1,114 @@
+// What may be admitted of a busy key without asking Redis: how much, for how long, by how many.
+#include "filters/rate_limit/leases.h"
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+namespace weir::filters::rate_limit {
+namespace {
+
+constexpr uint64_t kStartUs = 1'000'000'000;
+constexpr uint64_t kSpanUs = 100'000;
+
+const Rule kFast = Rule::token_bucket(10'000, 1000, 100, 0);
+const Rule kSlow = Rule::token_bucket(50, 1000, 100, 0);
+
+void notes(Leases& leases, uint64_t key, int count, uint64_t now_us) {
+  for (int i = 0; i < count; ++i) leases.note(key, now_us);
+}
+
+TEST_CASE("leases: only of busy keys, and of fast rules") {
+  Leases leases(64);
+  CHECK(leases.want(7, kFast, kStartUs) == 1);  // unknown
+  notes(leases, 7, 1000, kStartUs);
+  CHECK(leases.want(7, kFast, kStartUs) == 1);  // nothing is known of a whole span yet
+  const uint64_t next_us = kStartUs + kSpanUs;
+  CHECK(leases.want(7, kSlow, next_us) == 1);  // 20 ms of it are one
+  CHECK(leases.want(7, kFast, next_us) == 200);
+  CHECK(leases.want(7, kFast, next_us) == 1);  // somebody asks already
+  CHECK(leases.want(7, kFast, next_us + 20'001) == 200);  // and was not answered
+  notes(leases, 8, 100, kStartUs);
+  CHECK(leases.want(8, kFast, next_us) == 20);  // as much as it needs itself
+  CHECK(leases.want(7, kFast, next_us + 3 * kSpanUs) == 1);  // it has rested
+  const Rule window = Rule::fixed_window(1000, 1000, 0);
+  CHECK(leases.want(7, window, next_us + 50'000) == 20);
+}
+
+TEST_CASE("leases: tokens go one by one, and not beyond their time") {
+  Leases leases(64);
+  CHECK_FALSE(leases.take(7, kStartUs));
+  leases.add(7, 3, 5, kStartUs);  // of a key that nobody asked for
+  CHECK_FALSE(leases.take(7, kStartUs));
+  leases.note(7, kStartUs);
+  leases.add(7, 3, 5, kStartUs);
+  CHECK(leases.remaining(7) == 5);
+  CHECK(leases.take(7, kStartUs));
+  CHECK(leases.take(7, kStartUs));
+  leases.put_back(7, kStartUs);
+  CHECK(leases.take(7, kStartUs));
+  CHECK(leases.take(7, kStartUs + 49'000));
+  CHECK_FALSE(leases.take(7, kStartUs));
+  leases.add(7, 3, 0, kStartUs);
+  CHECK_FALSE(leases.take(7, kStartUs + 50'000));
+  leases.put_back(7, kStartUs + 50'000);  // too late
+  CHECK_FALSE(leases.take(7, kStartUs + 50'000));
+}
+
+TEST_CASE("leases: what is left goes on once, and does not pile up") {
+  Leases leases(64);
+  leases.note(7, kStartUs);
+  for (uint64_t i = 0; i < 10; ++i) leases.add(7, 10, 0, kStartUs + i * 1000);
+  int taken = 0;
+  while (leases.take(7, kStartUs + 9000)) ++taken;
+  CHECK(taken == 20);
+}
+
+TEST_CASE("leases: a refusal holds until its time") {
+  Leases leases(64);
+  leases.note_refusal(7, kStartUs + 500);  // unknown: it is asked for again
+  CHECK(leases.refused_for_us(7, kStartUs) == 0);
+  leases.note(7, kStartUs);
+  leases.note_refusal(7, kStartUs + 500);
+  CHECK(leases.refused_for_us(7, kStartUs) == 500);
+  CHECK(leases.refused_for_us(7, kStartUs + 500) == 0);
+  CHECK(leases.refused_for_us(8, kStartUs) == 0);
+}
+
+TEST_CASE("leases: a key that rests makes room, one that is asked for does not") {
+  Leases leases(2);
+  for (const uint64_t key : {uint64_t{2}, uint64_t{3}}) {
+    leases.note(key, kStartUs);
+    leases.note_refusal(key, kStartUs + 10'000'000);
+  }
+  leases.note(4, kStartUs);  // no room
+  leases.note_refusal(4, kStartUs + 1'000'000);
+  CHECK(leases.refused_for_us(4, kStartUs) == 0);
+  CHECK(leases.refused_for_us(2, kStartUs) > 0);
+  const uint64_t later_us = kStartUs + 2 * kSpanUs;
+  leases.note(4, later_us);
+  CHECK(leases.refused_for_us(4, later_us) == 0);  // nothing of who was there before
+  leases.note_refusal(4, later_us + 1);
+  CHECK(leases.refused_for_us(4, later_us) == 1);
+}
+
+TEST_CASE("leases: no token is taken twice", "[threads]") {
+  constexpr int kTokens = 100'000;
+  Leases leases(64);
+  leases.note(7, kStartUs);
+  leases.add(7, kTokens, 0, kStartUs);
+  std::atomic<int> taken{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      while (leases.take(7, kStartUs)) ++taken;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(taken == kTokens);
+}
+
+}  // namespace
+}  // namespace weir::filters::rate_limit
