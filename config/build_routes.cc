@@ -183,7 +183,8 @@ void build_level(Build& build, MapReader& map, Level& level) {
       .problems = map.problems(),
       .file = [&build](const Node& node,
                        std::string& out) { return read_named_file(build, node, out); },
-      .limits = &build.rate_limits};
+      .limits = &build.rate_limits,
+      .upstream = [&build](const Node& node) { return find_upstream(build, node); }};
   const auto kinds = filters::registry();
   for (size_t i = 0; i < kinds.size(); ++i) {
     const Node* value = map.find(kinds[i].key);

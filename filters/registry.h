@@ -32,6 +32,8 @@ struct Reading {
   std::function<bool(const options::Node& node, std::string& out)> file = {};
   // Of the file's rate_limits; null: there are none.
   const rate_limit::Limits* limits = nullptr;
+  // The upstream that a scalar names; null after reporting. Somebody waits for its answers.
+  std::function<std::shared_ptr<const upstream::Cluster>(const options::Node& node)> upstream = {};
 };
 
 struct Kind {

@@ -1,27 +1,46 @@
 #include "filters/auth/auth.h"
 
+#include <string>
+
 #include "filters/auth/basic.h"
+#include "filters/auth/forward.h"
 #include "filters/auth/jwt.h"
 
 namespace weir::filters {
+
+namespace {
+
+struct Way {
+  std::string_view key;
+  SettingsPtr (*read)(const options::Node& value, const Reading& reading);
+};
+constexpr Way kWays[] = {
+    {"basic", &auth::basic_read}, {"jwt", &auth::jwt_read}, {"forward", &auth::forward_read}};
+
+}  // namespace
 
 SettingsPtr auth_standard() { return nullptr; }
 
 SettingsPtr auth_read(const options::Node& value, const SettingsPtr&, const Reading& reading) {
   options::MapReader map(value, reading.problems);
-  const options::Node* const basic = map.find("basic");
-  const options::Node* const jwt = map.find("jwt");
-  map.later({"forward"});
+  const Way* chosen = nullptr;
+  SettingsPtr settings;
+  for (const Way& way : kWays) {
+    const options::Node* const node = map.find(way.key);
+    if (node == nullptr) continue;
+    if (chosen != nullptr) {
+      reading.problems.error(*node, "stands beside " + std::string(chosen->key),
+                             "a route has one way to prove who it is");
+      continue;
+    }
+    chosen = &way;
+    settings = way.read(*node, reading);
+  }
   map.finish();
-  if (basic != nullptr && jwt != nullptr) {
-    reading.problems.error(*jwt, "stands beside basic", "a route has one way to prove who it is");
+  if (map.is_map() && chosen == nullptr) {
+    reading.problems.error(value, "is empty", "one of basic, jwt and forward is due");
   }
-  if (basic != nullptr) return auth::basic_read(*basic, reading);
-  if (jwt != nullptr) return auth::jwt_read(*jwt, reading);
-  if (map.is_map() && !map.has_later_key()) {
-    reading.problems.error(value, "is empty", "one of basic and jwt is due");
-  }
-  return nullptr;
+  return settings;
 }
 
 }  // namespace weir::filters

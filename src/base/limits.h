@@ -121,6 +121,11 @@ inline constexpr uint64_t kShadowAnswerBytes = 1 << 20;
 // the loop's next iteration.
 inline constexpr uint32_t kShadowsInARow = 16;
 
+// Of an auth server's answer that is handed on to the client, and how long it may take where
+// nothing else is configured. Reached: 503.
+inline constexpr size_t kAuthAnswerBytes = 256 * 1024;
+inline constexpr uint64_t kAuthAnswerMs = 5'000;
+
 // Second tries that an upstream's retry.budget grants in 5 to 10 s however few requests there are:
 // one a second hurts no server. Reached: what the share of requests grants.
 inline constexpr uint64_t kRetriesFree = 10;

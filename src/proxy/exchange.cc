@@ -206,8 +206,8 @@ Step Exchange::edit_request() {
     FilterContext context(*this);
     std::optional<LocalReply> refused = filters_[i]->on_passed(context, request_);
     if (!refused) continue;
-    const char* why = refused->why;
-    return reply(std::move(*refused), {Source::kWeir, ErrorKind::kRefused, Retry::kNever, why});
+    const Error error = refused->error();
+    return reply(std::move(*refused), error);
   }
   return run_action();
 }

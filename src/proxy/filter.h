@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "base/error.h"
 #include "base/slot_map.h"
 #include "http/message.h"
 #include "upstream/cluster.h"
@@ -30,7 +31,12 @@ struct LocalReply {
   int status = 500;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  const char* why = "";  // a literal, for the log
+  // For the log: in words (a literal, or in the exchange's arena), whose doing it is, and what.
+  const char* why = "";
+  Source who = Source::kWeir;
+  ErrorKind kind = ErrorKind::kRefused;
+
+  Error error() const { return {who, kind, Retry::kNever, why}; }
 };
 
 // The right, and the duty, to continue a parked exchange. Fires once. A no-op when the exchange has

@@ -151,7 +151,7 @@ Step Exchange::reply(LocalReply local, const Error& error) {
 // Refused, unless it is an answer like any other: to a preflight, for one.
 Step Exchange::reply_of_filter(LocalReply local) {
   Error error;
-  if (local.status >= 400) error = {Source::kWeir, ErrorKind::kRefused, Retry::kNever, local.why};
+  if (local.status >= 400) error = local.error();
   return reply(std::move(local), error);
 }
 
