@@ -55,7 +55,7 @@ struct Build {
   std::vector<std::pair<upstream::SrvName, uint64_t>> srv_names = {};
   uint64_t srv_until_ms = 0;  // how long their first answers are waited for
   std::vector<std::shared_ptr<proxy::Split>> splits = {};  // with a rollback rule
-  std::shared_ptr<net::RedisConfig> redis = nullptr;  // until bind_redis()
+  std::shared_ptr<net::RedisConfig> redis = nullptr;       // until bind_redis()
   bool has_certificates = false;                           // some stand in the file, good or bad
 };
 

@@ -55,15 +55,11 @@ bool decode_percent(std::string_view text, std::string& out) {
 
 // Empty, or what is wrong.
 std::string parse_user_info(std::string_view text, RedisUrl& out) {
-  const size_t colon = text.find(':');
-  if (colon == std::string_view::npos) {
-    return "what stands before the @ needs a colon, as in :PASSWORD@ or USER:PASSWORD@";
-  }
-  if (!decode_percent(text.substr(0, colon), out.user) ||
-      !decode_percent(text.substr(colon + 1), out.password)) {
+  const size_t colon = std::min(text.find(':'), text.size());
+  const std::string_view password = text.substr(std::min(colon + 1, text.size()));
+  if (!decode_percent(text.substr(0, colon), out.user) || !decode_percent(password, out.password)) {
     return "a % in the user or password must be written as %25";
   }
-  if (out.password.empty() && !out.user.empty()) return "a user needs a password";
   return {};
 }
 
@@ -124,7 +120,13 @@ void read_url(Build& build, MapReader& map, RedisUrl& url) {
   const Node* node = map.require("url", "as in url: redis://127.0.0.1:6379/0");
   std::string text;
   if (node == nullptr || !read_string(*node, build.problems, text)) return;
-  if (std::string why = parse_url(text, url); !why.empty()) {
+  std::string why = parse_url(text, url);
+  if (why.empty() && !url.user.empty() && url.password.empty() && map.find("password") == nullptr) {
+    why =
+        "a user needs a password: USER:PASSWORD@, or password beside the url; one without a user "
+        "is :PASSWORD@";
+  }
+  if (!why.empty()) {
     build.problems.error(*node, "is no URL of a Redis: " + why);
   }
 }
@@ -141,9 +143,7 @@ void read_password(Build& build, MapReader& map, RedisUrl& url) {
     }
     *in_url = std::move(text);
   }
-  if (!url.user.empty() && url.password.empty()) {
-    map.require("password", "with user");
-  }
+  if (map.find("user") != nullptr && url.password.empty()) map.require("password", "with user");
 }
 
 void read_prefix(Build& build, MapReader& map, std::string& prefix) {

@@ -197,7 +197,7 @@ void build_level(Build& build, MapReader& map, Level& level) {
       if (auto maintenance = filters::maintenance_of(level.filters[i].get())) {
         build.snapshot.maintenances.push_back(std::move(maintenance));
       }
-    } else if (!value->broken) {
+    } else if (!value->broken && !kinds[i].second) {
       std::string noun = kinds[i].shape == Kind::kMap    ? "a map"
                          : kinds[i].shape == Kind::kList ? "a list"
                                                          : "a word";

@@ -36,8 +36,8 @@ void build_top(Build& build, const Node& root) {
   if (const Node* section = top.find("upstreams")) build_upstreams(build, *section);
   const Node* const limits = top.find("rate_limits");
   if (limits != nullptr) {
-    build.rate_limits = filters::rate_limit::read_limits(*limits, build.problems,
-                                                             root.find("redis") != nullptr);
+    build.rate_limits =
+        filters::rate_limit::read_limits(*limits, build.problems, root.find("redis") != nullptr);
   }
   if (const Node* section = top.find("redis")) build_redis(build, *section);
   build.problems.note_defaults(nullptr);

@@ -35,12 +35,13 @@ constexpr std::array kRegistry = {
     Kind{"allow", options::Kind::kList, &access_standard, &allow_read},
     // Before whatever asks others: what is closed may be closed because they are.
     Kind{"maintenance", options::Kind::kMap, &maintenance_standard, &maintenance_read},
-    // Behind the lists of addresses: whom they refuse uses nothing up. Before auth, which costs more:
-    // a limit spares it the work, and with `count: failures` it has to see its refusals on the way
-    // back.
+    // Behind the lists of addresses: whom they refuse uses nothing up. Before auth: a limit spares
+    // it its work, and with `count: failures` it has to see its refusals on the way back.
     Kind{"rate_limit", options::Kind::kList, &rate_limit_standard, &rate_limit_read},
-    // Before whatever keeps or answers by user.
+    // Before whatever keeps, counts or answers by user.
     Kind{"auth", options::Kind::kMap, &auth_standard, &auth_read},
+    // The other lists of limits: those that count by user.
+    Kind{"rate_limit", options::Kind::kList, &rate_limit_standard, &claim_limit_read, false, true},
     // Last, so first on the answer: a header edit of the same fields has the last word.
     Kind{"expires", options::Kind::kScalar, &expires_standard, &expires_read},
 };

@@ -45,6 +45,7 @@ struct Kind {
   // wrong; the result is used only when nothing was. The word `off` never comes here.
   SettingsPtr (*read)(const options::Node& value, const SettingsPtr& outer, const Reading& reading);
   bool takes_words = false;  // besides `off`, where the shape is another
+  bool second = false;       // of its key: what is wrong with the value the first one reports
 };
 
 // In running order: the first sees the request first and the response last.

@@ -28,7 +28,7 @@ enum class TokenFault : uint8_t {
 };
 
 struct TokenRules {
-  uint32_t algorithms = 0;             // bits by net::SignatureAlgorithm
+  uint32_t algorithms = 0;                  // bits by net::SignatureAlgorithm
   std::vector<std::string> issuers = {};    // empty: any
   std::vector<std::string> audiences = {};  // empty: any
   std::vector<std::string> required = {};   // claims that have to be there

@@ -8,6 +8,7 @@
 #include "http/forwarded.h"
 #include "http/message.h"
 #include "http/params.h"
+#include "proxy/subject.h"
 
 namespace weir::filters::rate_limit {
 
@@ -19,8 +20,10 @@ constexpr std::pair<std::string_view, Source> kWhole[] = {{"client_ip", Source::
                                                           {"host", Source::kHost},
                                                           {"path", Source::kPath},
                                                           {"route", Source::kRoute}};
-constexpr std::pair<std::string_view, Source> kNamed[] = {
-    {"header:", Source::kHeader}, {"cookie:", Source::kCookie}, {"query:", Source::kQuery}};
+constexpr std::pair<std::string_view, Source> kNamed[] = {{"header:", Source::kHeader},
+                                                          {"cookie:", Source::kCookie},
+                                                          {"query:", Source::kQuery},
+                                                          {"jwt:", Source::kJwt}};
 
 http::Address masked(const http::Address& client, uint32_t prefix) {
   http::Address out = client;
@@ -71,6 +74,11 @@ std::string_view value_of(const KeyPart& part, const Asked& asked, Arena& arena)
     }
     case Source::kCookie: return cookie(asked.head.headers, part.name);
     case Source::kQuery: return parameter(asked.head.query, part.name, arena);
+    case Source::kJwt: {
+      const proxy::Claims::Entry* const claim =
+          asked.claims == nullptr ? nullptr : asked.claims->find(part.name);
+      return claim == nullptr ? std::string_view() : claim->text;
+    }
   }
   return {};
 }
@@ -98,6 +106,11 @@ std::string address_text(const http::Address* client, uint32_t prefix) {
 }
 
 }  // namespace
+
+bool Key::asks_for_claims() const {
+  return std::any_of(parts.begin(), parts.end(),
+                     [](const KeyPart& part) { return part.source == Source::kJwt; });
+}
 
 std::optional<KeyPart> parse_key_part(std::string_view text) {
   for (const auto& [word, source] : kWhole) {
@@ -134,6 +147,10 @@ std::string key_text(const Key& key, const Asked& asked, Arena& arena) {
   std::string out;
   for (const KeyPart& part : key.parts) {
     if (!out.empty()) out += '&';
+    if (part.source == Source::kJwt && asked.client == nullptr) {
+      out += key_part_text(part) + "=$claim";
+      continue;
+    }
     const std::string_view value = value_of(part, asked, arena);
     append_quoted(out, value.empty() ? "client_ip" : key_part_text(part));
     out += '=';

@@ -1,8 +1,8 @@
 // What a limit counts by: the parts of a request that tell its clients apart (`key`).
 //
-// A request that lacks a part (no such header, cookie or parameter, or an empty one) is counted by
-// its client's address in its place: leaving a key out buys nobody a bucket of his own, and those
-// who do share no bucket with each other.
+// A request that lacks a part (no such header, cookie, parameter or claim, or an empty one) is
+// counted by its client's address in its place: leaving a key out buys nobody a bucket of his own,
+// and those who do share no bucket with each other.
 #pragma once
 
 #include <cstdint>
@@ -18,22 +18,37 @@ namespace weir::http {
 struct Address;
 struct RequestHead;
 }  // namespace weir::http
+namespace weir::proxy {
+class Claims;
+}
 
 namespace weir::filters::rate_limit {
 
 struct KeyPart {
-  enum class Source : uint8_t { kClientIp, kHost, kPath, kRoute, kHeader, kCookie, kQuery };
+  enum class Source : uint8_t {
+    kClientIp,
+    kHost,
+    kPath,
+    kRoute,
+    kHeader,
+    kCookie,
+    kQuery,
+    kJwt,  // a claim of the token that auth.jwt let pass
+  };
   Source source = Source::kClientIp;
-  std::string name;  // kHeader, kCookie, kQuery
+  std::string name;  // kHeader, kCookie, kQuery, kJwt
 };
 
-// "client_ip", "host", "path", "route", "header:N", "cookie:N", "query:N". Nothing: none of them.
+// "client_ip", "host", "path", "route", "header:N", "cookie:N", "query:N", "jwt:N". Nothing: none
+// of them.
 std::optional<KeyPart> parse_key_part(std::string_view text);
 std::string key_part_text(const KeyPart& part);  // the same, backwards
 
 struct Key {
   std::vector<KeyPart> parts;  // one at least
   uint32_t ipv6_prefix = 64;   // bits of an IPv6 client that count; of IPv4 all do
+
+  bool asks_for_claims() const;  // which are known behind auth alone
 };
 
 // Of a request, what keys are made of. Views that outlive the call.
@@ -42,6 +57,7 @@ struct Asked {
   std::string_view path;        // normalised, as routes match it
   std::string_view route;       // its name
   const http::Address* client;  // behind trusted proxies; null for key_text() only: not known
+  const proxy::Claims* claims = nullptr;  // null: no token
 };
 
 // A number for the key's bucket, which nobody can choose who does not know `secret`. Allocates
@@ -50,7 +66,7 @@ uint64_t hash_key(const Key& key, const SipKey& secret, const Asked& asked, Aren
 
 // The same key as text, "header:X-Api-Key=abc&client_ip=192.0.2.1": equal texts, equal buckets.
 // For stores outside this process, which share no secret, and for people: an unknown client is
-// "$client_ip".
+// "$client_ip", and so is a claim "$claim".
 std::string key_text(const Key& key, const Asked& asked, Arena& arena);
 
 }  // namespace weir::filters::rate_limit

@@ -16,7 +16,7 @@ constexpr uint32_t kTokensMax = (1u << 20) - 1;
 
 constexpr uint64_t kSpanUs = 100'000;  // in which requests are counted
 constexpr uint32_t kCountMax = 0xffff;
-constexpr uint64_t kAskUs = 20'000;     // how long nobody else asks
+constexpr uint64_t kAskUs = 20'000;    // how long nobody else asks
 constexpr uint64_t kLeaseUs = 20'000;  // of the key's requests, and of its rule
 
 // Requests of a key in the present span and in the one before.
@@ -100,8 +100,8 @@ bool Leases::take(uint64_t key, uint64_t now_us) {
   uint64_t lease = slot->lease.load(kRelaxed);
   do {
     if (lease >> kTokensShift == 0 || (lease & kEndMask) <= now_us / 1000) return false;
-  } while (!slot->lease.compare_exchange_weak(lease, lease - (uint64_t{1} << kTokensShift),
-                                              kRelaxed));
+  } while (
+      !slot->lease.compare_exchange_weak(lease, lease - (uint64_t{1} << kTokensShift), kRelaxed));
   return true;
 }
 
@@ -112,8 +112,8 @@ void Leases::put_back(uint64_t key, uint64_t now_us) {
   do {
     const bool is_full = lease >> kTokensShift == kTokensMax;
     if (is_full || (lease & kEndMask) <= now_us / 1000) return;
-  } while (!slot->lease.compare_exchange_weak(lease, lease + (uint64_t{1} << kTokensShift),
-                                              kRelaxed));
+  } while (
+      !slot->lease.compare_exchange_weak(lease, lease + (uint64_t{1} << kTokensShift), kRelaxed));
 }
 
 void Leases::add(uint64_t key, uint32_t tokens, uint64_t remaining, uint64_t now_us) {

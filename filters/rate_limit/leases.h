@@ -2,8 +2,8 @@
 // charged already, a few milliseconds' worth of them, and refusals that still hold. All other keys
 // ask Redis each time, and are exact.
 //
-// One table for all workers, of a fixed size, without locks. A key has one of two slots as long as it
-// is asked for; a slot that rests goes to the next key that comes.
+// One table for all workers, of a fixed size, without locks. A key has one of two slots as long as
+// it is asked for; a slot that rests goes to the next key that comes.
 #pragma once
 
 #include <atomic>
@@ -45,7 +45,7 @@ class Leases {
 
  private:
   struct alignas(64) Slot {
-    std::atomic<uint64_t> key{0};  // 0: free
+    std::atomic<uint64_t> key{0};    // 0: free
     std::atomic<uint64_t> lease{0};  // tokens in 20 bits, the ms of its end in 44
     std::atomic<uint64_t> heat{0};   // a tenth of a second in 32 bits, requests in it, and before
     std::atomic<uint64_t> remaining{0};

@@ -53,6 +53,13 @@ class RateLimitSettings : public Settings {
   const Chain chain_;
 };
 
+SettingsPtr settings_of(Chain chain, bool behind_auth) {
+  const bool asks_for_claims = std::any_of(
+      chain.begin(), chain.end(), [](const auto& limit) { return limit->key.asks_for_claims(); });
+  if (asks_for_claims != behind_auth) return nullptr;
+  return std::make_shared<RateLimitSettings>(std::move(chain));
+}
+
 }  // namespace
 
 SettingsPtr rate_limit_standard() { return nullptr; }
@@ -84,7 +91,19 @@ SettingsPtr rate_limit_read(const options::Node& value, const SettingsPtr&,
       chain.push_back(found->second);
     }
   }
-  return std::make_shared<RateLimitSettings>(std::move(chain));
+  return settings_of(std::move(chain), false);
+}
+
+SettingsPtr claim_limit_read(const options::Node& value, const SettingsPtr&,
+                             const Reading& reading) {
+  Chain chain;
+  for (const auto& item : value.children) {
+    const auto found = reading.limits->find(item->text);
+    if (found != reading.limits->end() && found->second != nullptr) {
+      chain.push_back(found->second);
+    }
+  }
+  return settings_of(std::move(chain), true);
 }
 
 }  // namespace weir::filters

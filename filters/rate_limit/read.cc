@@ -37,14 +37,12 @@ bool is_name(std::string_view text) {
 void read_part(const Node& node, Problems& problems, Key& key) {
   std::string text;
   if (!options::read_string(node, problems, text)) return;
-  if (text.starts_with("jwt:")) {
-    problems.error(node, node.shown() + " is known but not in this build yet");
-    return;
-  }
   std::optional<KeyPart> part = parse_key_part(text);
   if (!part) {
-    problems.invalid(node, "a key of a limit",
-                     "client_ip, host, path, route, header:NAME, cookie:NAME and query:NAME are");
+    problems.invalid(
+        node, "a key of a limit",
+        "client_ip, host, path, route, header:NAME, cookie:NAME, query:NAME and jwt:CLAIM "
+        "are");
     return;
   }
   if (part->source == KeyPart::Source::kHeader && !http::is_token(part->name)) {

@@ -9,6 +9,7 @@
 #include "net/worker.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
+#include "proxy/subject.h"
 
 namespace weir::filters::rate_limit {
 
@@ -85,8 +86,9 @@ void Request::on_turn() {
 
 void Request::make_charges(const http::RequestHead& head) {
   Arena& arena = exchange_->arena();
+  const proxy::Subject* const subject = exchange_->subject();
   const Asked asked = {head, exchange_->path(), exchange_->route_name(),
-                       &exchange_->client().client};
+                       &exchange_->client().client, subject == nullptr ? nullptr : subject->claims};
   auto* const charges =
       static_cast<Charge*>(arena.allocate(chain_.size() * sizeof(Charge), alignof(Charge)));
   size_t count = 0;

@@ -12,8 +12,8 @@ namespace weir::filters::rate_limit {
 // in which fewer requests fit.
 Rule share_of(const Rule& rule, uint32_t instances);
 
-// What that instance has counted, as `decision` of a look at it says, for the store that is back: of
-// a token bucket time ahead in us, of a window a count of all instances.
+// What that instance has counted, as `decision` of a look at it says, for the store that is back:
+// of a token bucket time ahead in us, of a window a count of all instances.
 uint64_t known_use(const Rule& rule, const Rule& share, uint32_t instances,
                    const Decision& decision);
 

@@ -2,9 +2,9 @@
 
 namespace weir::filters::rate_limit {
 
-// A value is "123.456", when the bucket will be full; "3:123", a count and the end of its window; or
-// "x123", until when the key is blocked. Times beyond what a rule can make are of a clock that was
-// set back, and are cut.
+// A value is "123.456", when the bucket will be full; "3:123", a count and the end of its window;
+// or "x123", until when the key is blocked. Times beyond what a rule can make are of a clock that
+// was set back, and are cut.
 const net::RedisScript kSharedScript = {R"(local time = redis.call('TIME')
 local now = (time[1] - 1767225600) * 1000000 + time[2]
 local limits, answers, all = {}, {}, true

@@ -37,8 +37,9 @@ void add_key(net::RedisCommand& command, std::string_view prefix, const Charge& 
   constexpr size_t kHexDigits = 16;
   char text[256];
   size_t size = 0;
-  for (const std::string_view part : {prefix, std::string_view("rl:"),
-                                      std::string_view(charge.limit->name), std::string_view(":")}) {
+  for (const std::string_view part :
+       {prefix, std::string_view("rl:"), std::string_view(charge.limit->name),
+        std::string_view(":")}) {
     size += part.copy(text + size, sizeof(text) - kHexDigits - size);
   }
   for (size_t i = 0; i < kHexDigits; ++i) {
@@ -149,8 +150,7 @@ class SharedAsk final : public net::RedisCaller {
   }
 
  private:
-  void take_numbers(Charge& charge, uint64_t key, const net::RedisReply& numbers,
-                    uint64_t now_us) {
+  void take_numbers(Charge& charge, uint64_t key, const net::RedisReply& numbers, uint64_t now_us) {
     const int64_t given = numbers.integer_at(0, 0);
     charge.decision = decision_of(charge.limit->rule, numbers, 0);
     charge.charged = given > 0;
@@ -266,10 +266,8 @@ void SharedStore::decide_alone(proxy::Exchange& exchange, std::span<Charge> char
   for (const Charge& charge : charges) {
     if (charge.limit->on_store_failure != OnStoreFailure::kLocal) continue;
     shares[count] = share_of(charge.limit->rule, instances);
-    alone[count] = {.limit = charge.limit,
-                    .rule = &shares[count],
-                    .bucket = local_key(charge),
-                    .decision = {}};
+    alone[count] = {
+        .limit = charge.limit, .bucket = local_key(charge), .decision = {}, .rule = &shares[count]};
     ++count;
   }
   if (count == 0) return;
@@ -294,10 +292,10 @@ void SharedStore::give_back(proxy::Exchange& exchange, Charge& charge) {
     const uint32_t instances = redis.config() == nullptr ? 1 : redis.config()->state->instances();
     const Rule share = share_of(charge.limit->rule, instances);
     Charge alone = {.limit = charge.limit,
-                    .rule = &share,
                     .bucket = local_key(charge),
                     .decision = {},
-                    .receipt = charge.receipt & ~kAlone};
+                    .receipt = charge.receipt & ~kAlone,
+                    .rule = &share};
     local_store().give_back(alone, now_us * kNsPerUs);
   } else if (redis.up()) {
     GiveBack back(redis.config()->key_prefix, charge);

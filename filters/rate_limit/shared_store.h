@@ -1,5 +1,5 @@
-// Counts in Redis, for all instances of weir that share it (shared_script.h); what it cannot ask there
-// it decides by the limit's on_store_failure.
+// Counts in Redis, for all instances of weir that share it (shared_script.h); what it cannot ask
+// there it decides by the limit's on_store_failure.
 #pragma once
 
 #include <atomic>
@@ -22,8 +22,8 @@ class SharedStore final : public Store {
  public:
   SharedStore();
 
-  // Later, but where a lease, a refusal that still holds or the lack of a store decides. The wait is
-  // over within the `timeout` of redis.
+  // Later, but where a lease, a refusal that still holds or the lack of a store decides. The wait
+  // is over within the `timeout` of redis.
   Answer take(proxy::Exchange& exchange, std::span<Charge> charges, Waiter& waiter) override;
   void give_back(proxy::Exchange& exchange, Charge& charge) override;
 

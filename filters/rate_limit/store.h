@@ -15,12 +15,12 @@ namespace weir::filters::rate_limit {
 
 // One bucket that a request asks. In the exchange's arena.
 struct Charge {
-  const Limit* limit;    // the snapshot's, which the exchange pins
+  const Limit* limit;          // the snapshot's, which the exchange pins
+  uint64_t bucket;             // hash_key()
+  Decision decision;           // once asked
+  uint64_t receipt = 0;        // the store's own, for give_back()
+  bool charged = false;        // one of the bucket is used by this request
   const Rule* rule = nullptr;  // by which it is counted; null: the limit's
-  uint64_t bucket;       // hash_key()
-  Decision decision;     // once asked
-  uint64_t receipt = 0;  // the store's own, for give_back()
-  bool charged = false;  // one of the bucket is used by this request
 };
 
 // One per kind, as long-lived as the process. Called on the exchange's worker; any worker.

@@ -114,7 +114,7 @@ class Exchange final : public net::Mortal,
   // The limit that refused or delayed it, for the log. Lives as long as the filter that says so.
   void set_limit(std::string_view name) { limit_ = name; }
   std::string_view client_ip();
-  std::string_view csp_nonce();  // base64 of 144 random bits; one per exchange
+  std::string_view csp_nonce();     // base64 of 144 random bits; one per exchange
   std::string_view scheme() const;  // of the client's request, believed from trusted proxies
   std::string_view variable(Variable variable, Arena& arena) override;
   std::string_view capture(size_t index) override;
@@ -330,7 +330,7 @@ class Exchange final : public net::Mortal,
   bool park_called_ = false;
   bool response_begun_ = false;
   bool filters_made_ = false;  // false: the request found no site
-  bool ends_on_eof_ = false;  // set_ends_on_eof()
+  bool ends_on_eof_ = false;   // set_ends_on_eof()
 
   // The present try.
   const upstream::Server* server_ = nullptr;  // of the snapshot; null once a tunnel let go of it

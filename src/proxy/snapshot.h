@@ -70,7 +70,7 @@ struct Route {
   std::shared_ptr<const Mirror> mirror;           // null: none
   FilterChain filters;
   bool answers_preflights = false;  // some filter of it does
-  bool drops_site_fields = false;  // no filter does
+  bool drops_site_fields = false;   // no filter does
 };
 
 struct Site {
@@ -197,7 +197,7 @@ struct Snapshot {
   // Names of fields that only weir may set, whatever the listener: those of all client_fields.
   std::vector<std::string> reserved_fields;
   std::shared_ptr<const net::RedisConfig> redis;  // null: none
-  bool mirrors = false;  // some route has a mirror
+  bool mirrors = false;                           // some route has a mirror
   std::vector<std::shared_ptr<const net::TlsCertificate>> certificates;
   std::vector<HostIndex> hosts;  // per listener
   std::vector<Site> sites;

@@ -64,7 +64,7 @@ def test_a_refusal_of_just_the_cap_is_handed_on():
         assert weir.get("/").body == body
 
 
-@pytest.mark.parametrize("body", [b"x" * 10_000_000, b"x" * 1000])
+@pytest.mark.parametrize("body", [b"x" * 10_000_000, b"x" * 1000], ids=["long", "short"])
 def test_the_body_of_a_pass_is_nobodys(body):
     with Origin() as origin, Origin(saying("200 OK", [("X-User", "ann")], body)) as authz, \
             weir_for(origin, authz) as weir:

@@ -10,6 +10,7 @@ import time
 import pytest
 from support.origin import Origin, by_request
 from support.raw import RawClient
+from support.tokens import SECRET, claims, hs
 from support.weir import Weir, binary
 
 REQUEST = b"GET /%s HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -406,3 +407,18 @@ def test_a_flood_of_keys_takes_a_bounded_memory():
             assert weir.metric("weir_rate_limit_keys") == 10_000
             assert client.request("GET", "/own", [("K", "9999")]).status == 429
         assert weir.rss_bytes() < 400 << 20
+
+
+def test_a_claim_counts_by_user_and_behind_auth():
+    limits = {"user": {"key": "jwt:sub", "rate": "1/h", "burst": 1},
+              "all": {"key": "route", "rate": "1/h", "burst": 4}}
+    users = [[("Authorization", "Bearer " + hs(claims(sub=name)))] for name in ("ann", "bob")]
+    with Origin() as origin, limited(origin, limits, {"auth": {"jwt": {"secret": "${SECRET}"}}},
+                                     environment={"SECRET": SECRET}) as weir:
+        # Who proves nothing is asked nothing, and uses nothing up.
+        assert statuses(weir, 9) == [401] * 9
+        for user in users:
+            assert statuses(weir, 3, headers=user) == [200, 200, 429]
+        # What the user's limit refused did not count for the other one.
+        assert statuses(weir, 2, headers=[("Authorization", "Bearer " + hs(claims(sub="eve")))]) \
+            == [200, 429]

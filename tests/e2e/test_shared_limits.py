@@ -177,7 +177,7 @@ def test_nobody_waits_longer_than_the_timeout():
             began = time.monotonic()
             assert weir.get().status == 200
             waits.append(time.monotonic() - began)
-        # Five of each worker have waited for the whole timeout; since then nobody has waited at all.
+        # Five of each worker have waited for the whole timeout; since then nobody has waited.
         late = [wait for wait in waits if wait > 0.09]
         assert 5 <= len(late) <= 12, waits
         assert max(waits) < 1
@@ -253,19 +253,19 @@ def test_a_key_under_load_costs_redis_little_and_stays_within_its_rate():
         began = time.monotonic()
 
         def hammer(n):
-            with (one, two)[n % 2].client() as client:
-                good = 0
-                while time.monotonic() < began + 3:
+            good = 0
+            while time.monotonic() < began + 3:
+                with (one, two)[n % 2].client() as client:
                     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 50)
                     good += [client.response().status for _ in range(50)].count(200)
-                return good, time.monotonic()
+            return good, time.monotonic()
 
         found = in_threads(4, hammer)
         seconds = max(end for _, end in found) - began
         total = sum(good for good, _ in found)
         assert total <= 1000 * seconds * 1.05 + 11 + 50
         asked = sum(weir.metric("weir_rate_limit_total") for weir in (one, two))
-        assert redis.calls("evalsha") - calls < asked
+        assert redis.calls("evalsha") - calls < asked / 8
 
 
 def test_it_is_given_back_what_a_limit_of_its_own_refuses():

@@ -156,7 +156,7 @@ TEST_CASE("auth errors: the rules of jwt") {
       {jwt("claims_to_headers: {sub: X-User, name: x_user}"),
        {"101: .jwt.claims_to_headers.name: \"x_user\" has the claim \"sub\" already"}},
       {jwt("claims_to_headers: {sub: X-T}, must_match: {t: header:X-T}"),
-       {"114: .jwt.must_match.t: \"X-T\" has the claim \"sub\" already"}},
+       {"112: .jwt.must_match.t: \"X-T\" has the claim \"sub\" already"}},
       {jwt("must_match: {t: path}"),
        {"81: .jwt.must_match.t: must be one of header:NAME, query:NAME, cookie:NAME, host, "
         "subdomain, not \"path\""}},

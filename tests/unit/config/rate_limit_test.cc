@@ -136,14 +136,14 @@ TEST_CASE("config errors: the other keys of a limit") {
         "burst: is of the token_bucket: a fixed_window admits its rate at once");
   CHECK(after("key: ip") ==
         "key: \"ip\" is not a key of a limit: client_ip, host, path, route, header:NAME, "
-        "cookie:NAME and query:NAME are");
+        "cookie:NAME, query:NAME and jwt:CLAIM are");
   CHECK(after("key: []") == "key: is empty");
   CHECK(after("key: \"header:a b\"") ==
         "key: \"header:a b\" is not a key of a limit: no header has that name");
-  CHECK(after("key: \"jwt:sub\"") == "key: \"jwt:sub\" is known but not in this build yet");
-  CHECK(after("shared: true") == "shared: \"true\" is known but not in this build yet");
+  CHECK(after("shared: true") ==
+        "shared: needs a Redis; redis: {url: redis://127.0.0.1:6379/0} at the top level");
   CHECK(after("on_store_failure: open") ==
-        "on_store_failure: \"on_store_failure\" is known but not in this build yet");
+        "on_store_failure: does nothing for a limit that is not shared");
   CHECK(after("count: successes") == "count: must be all or failures, not \"successes\"");
   CHECK(after("status: 302") == "status: \"302\" is out of range; allowed: 400 to 599");
   CHECK(after("block_for: 15") ==

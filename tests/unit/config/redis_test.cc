@@ -93,8 +93,8 @@ TEST_CASE("redis: mistakes, without a word of what is secret") {
       {"{url: \"http://:s3cret@a\"}",
        {"7:9: redis.url: is no URL of a Redis: it must begin with redis://, rediss:// or unix://"}},
       {"{url: \"redis://s3cret@a\"}",
-       {"7:9: redis.url: is no URL of a Redis: what stands before the @ needs a colon, as in "
-        ":PASSWORD@ or USER:PASSWORD@"}},
+       {"7:9: redis.url: is no URL of a Redis: a user needs a password: "
+        "USER:PASSWORD@, or password beside the url; one without a user is :PASSWORD@"}},
       {"{url: \"redis://:s3cret%@a\"}",
        {"7:9: redis.url: is no URL of a Redis: a % in the user or password must be written as "
         "%25"}},

@@ -5,9 +5,11 @@
 #include <initializer_list>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "http/forwarded.h"
 #include "http/message.h"
+#include "proxy/subject.h"
 
 namespace weir::filters::rate_limit {
 namespace {
@@ -137,6 +139,22 @@ TEST_CASE("rate limit key: a key of 8 KB, and a client that is not known") {
   CHECK(one.bucket(key) != Someone("192.0.2.1").bucket(key));
   const Asked asked = {one.head, "/", "api", nullptr};
   CHECK(key_text(key_of({"client_ip", "path"}), asked, one.arena) == "client_ip=$client_ip&path=/");
+  CHECK(key_text(key_of({"jwt:sub"}), asked, one.arena) == "jwt:sub=$claim");
+}
+
+TEST_CASE("rate limit key: a claim, and the address of whom has none") {
+  Someone one("192.0.2.1");
+  const Key key = key_of({"jwt:sub"});
+  CHECK(key.asks_for_claims());
+  CHECK_FALSE(key_of({"client_ip", "header:jwt:sub"}).asks_for_claims());
+  const proxy::Claims claims(std::vector<proxy::Claims::Entry>{{"sub", "ann"}});
+  const auto text = [&](const proxy::Claims* known) {
+    return key_text(key, {one.head, "/", "api", &one.client, known}, one.arena);
+  };
+  CHECK(text(&claims) == "jwt:sub=ann");
+  const proxy::Claims others(std::vector<proxy::Claims::Entry>{{"iss", "x"}});
+  CHECK(text(&others) == "client_ip=192.0.2.1");
+  CHECK(text(nullptr) == "client_ip=192.0.2.1");
 }
 
 }  // namespace

@@ -28,10 +28,10 @@ TEST_CASE("leases: only of busy keys, and of fast rules") {
   const uint64_t next_us = kStartUs + kSpanUs;
   CHECK(leases.want(7, kSlow, next_us) == 1);  // 20 ms of it are one
   CHECK(leases.want(7, kFast, next_us) == 200);
-  CHECK(leases.want(7, kFast, next_us) == 1);  // somebody asks already
+  CHECK(leases.want(7, kFast, next_us) == 1);             // somebody asks already
   CHECK(leases.want(7, kFast, next_us + 20'001) == 200);  // and was not answered
   notes(leases, 8, 100, kStartUs);
-  CHECK(leases.want(8, kFast, next_us) == 20);  // as much as it needs itself
+  CHECK(leases.want(8, kFast, next_us) == 20);               // as much as it needs itself
   CHECK(leases.want(7, kFast, next_us + 3 * kSpanUs) == 1);  // it has rested
   const Rule window = Rule::fixed_window(1000, 1000, 0);
   CHECK(leases.want(7, window, next_us + 50'000) == 20);
