@@ -51,6 +51,7 @@ bool LocalStore::all_would_admit(std::span<Charge> charges, uint64_t now_ns) {
   bool all = true;
   for (Charge& charge : charges) {
     charge.decision = table_.look(charge.bucket, rule_of(charge), now_ns);
+    charge.charged = false;
     all &= !refused(charge);
   }
   if (all) return true;

@@ -142,7 +142,7 @@ TEST_CASE("redis: mistakes, without a word of what is secret") {
   const LoadResult trusting =
       world.load(test::with_top("redis: {url: rediss://a.test, tls: {verify: false}}"));
   CHECK(trusting.warnings ==
-        Lines{"weir.yaml:7:34: redis.tls: verify: false trusts whoever answers at the address"});
+        Lines{"weir.yaml:7:31: redis.tls: verify: false trusts whoever answers at the address"});
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ std::vector<Breach> substitutions_and_form() {
        route("redirect: {to: /$hots}"),
        {"6:30: " + kAt +
         "redirect.to: unknown variable \"$hots\"; known are $scheme $host $uri $path $query "
-        "$client_ip $request_id $upstream $status $method; \"$$\" is a dollar"}},
+        "$client_ip $request_id $upstream $status $method $csp_nonce; \"$$\" is a dollar"}},
       {"off where there is nothing to switch off",
        route("upstream: app, timeout: off"),
        {"6:34: " + kAt + "timeout: \"off\" is not a duration; a whole number and " + kUnits}},

@@ -59,18 +59,21 @@ TEST_CASE("rate limit table: a look changes nothing, what is given back is there
   CHECK(world.admitted_of(60, 9, kStart) == 21);
 }
 
-TEST_CASE("rate limit table: a million keys have room, none is forgotten") {
+// Where all eight slots of a key are taken, one is forgotten: of a million keys that fill half the
+// table, three.
+TEST_CASE("rate limit table: a million keys have room, all but a handful") {
   World world(1 << 21);
   constexpr uint64_t kKeys = 1'000'000;
   const Rule rule = Rule::token_bucket(1, 3'600'000, 0, 0);
   uint64_t admitted = 0;
   for (uint64_t key = 0; key < kKeys; ++key) admitted += world.admits(tag_of(key), kStart, rule);
   CHECK(admitted == kKeys);
-  CHECK(world.stats.keys == kKeys);
-  CHECK(world.stats.evictions == 0);
+  const uint64_t forgotten = world.stats.evictions;
+  CHECK(forgotten <= 10);
+  CHECK(world.stats.keys == kKeys - forgotten);
   admitted = 0;
   for (uint64_t key = 0; key < kKeys; ++key) admitted += world.admits(tag_of(key), kStart, rule);
-  CHECK(admitted == 0);
+  CHECK(admitted <= 2 * forgotten);  // who comes again may push another one out
 }
 
 TEST_CASE("rate limit table: a flood of new keys takes no more room, and forgets its own") {
