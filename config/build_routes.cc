@@ -183,6 +183,8 @@ void build_level(Build& build, MapReader& map, Level& level) {
       .problems = map.problems(),
       .file = [&build](const Node& node,
                        std::string& out) { return read_named_file(build, node, out); },
+      .https = std::any_of(build.snapshot.listeners.begin(), build.snapshot.listeners.end(),
+                           [](const auto& listener) { return listener.tls != nullptr; }),
       .limits = &build.rate_limits,
       .upstream = [&build](const Node& node) { return find_upstream(build, node); }};
   const auto kinds = filters::registry();

@@ -30,6 +30,7 @@ struct Reading {
   // The content of the file that a scalar names, beside the file it stands in; false after
   // reporting. Empty where tests name no files.
   std::function<bool(const options::Node& node, std::string& out)> file = {};
+  bool https = false;  // some listener speaks it
   // Of the file's rate_limits; null: there are none.
   const rate_limit::Limits* limits = nullptr;
   // The upstream that a scalar names; null after reporting. Somebody waits for its answers.

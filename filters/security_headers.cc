@@ -1,5 +1,6 @@
 #include "filters/security_headers.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -63,6 +64,14 @@ class SecuritySettings : public Settings {
   const std::shared_ptr<const SecurityHeaders> edits_;  // shared by all routes of the level
 };
 
+// A map of its own that forgets it; where it names the field with `off`, that is meant.
+bool lacks_hsts(const options::Node& value) {
+  if (value.kind != options::Kind::kMap || value.find("base") != nullptr) return false;
+  return std::none_of(value.children.begin(), value.children.end(), [](const auto& field) {
+    return iequals(field->key, "Strict-Transport-Security");
+  });
+}
+
 }  // namespace
 
 void apply(const SecurityHeaders& edits, bool https, bool nonce_holds,
@@ -107,6 +116,10 @@ SettingsPtr security_headers_read(const options::Node& value, const SettingsPtr&
                                   const Reading& reading) {
   std::shared_ptr<const SecurityHeaders> edits = read_security_headers(value, reading.problems);
   if (edits == nullptr) return nullptr;
+  if (reading.https && lacks_hsts(value)) {
+    reading.problems.warning(value, "has no Strict-Transport-Security, though there is https",
+                             "base: standard, or Strict-Transport-Security: {max_age: 1y}");
+  }
   return std::make_shared<SecuritySettings>(std::move(edits));
 }
 

@@ -5,6 +5,7 @@
 //                            were answered; latency counts from then, so a stall is not hidden
 //     --requests N           closed loop: exactly N requests over the connections
 //     --hold 1               one request on each connection, then keeps all open until stdin ends
+//     --keys N               each request has one of N values in X-Key, by chance
 //
 // Answers must carry Content-Length. Every wait is bounded: by kDrainNs after the last request, by
 // kStallSeconds in a blocking read.
@@ -34,6 +35,8 @@ constexpr std::uint64_t kDrainNs = 3 * kNsPerSecond;
 constexpr std::uint64_t kClosedLoopLimitNs = 120 * kNsPerSecond;
 constexpr int kStallSeconds = 5;
 constexpr int kEventsPerWait = 256;
+constexpr std::string_view kKey = "X-Key: ";
+constexpr std::size_t kKeyDigits = 8;
 
 std::string make_request(const Arguments& arguments) {
   std::string request = "GET " + arguments.one("path") + " HTTP/1.1\r\nHost: ";
@@ -41,6 +44,10 @@ std::string make_request(const Arguments& arguments) {
   std::ifstream headers(arguments.one("headers"));
   if (!headers) die("cannot read --headers");
   for (std::string line; std::getline(headers, line);) request += line + "\r\n";
+  if (arguments.number("keys", 0) != 0) {
+    request += kKey;
+    request += std::string(kKeyDigits, '0') + "\r\n";
+  }
   return request + "\r\n";
 }
 
@@ -103,6 +110,7 @@ class Generator {
   explicit Generator(const Arguments& arguments)
       : request_(make_request(arguments)),
         rate_(arguments.number("rate", 0)),
+        keys_(arguments.number("keys", 0)),
         total_(rate_ != 0 ? rate_ * arguments.number("seconds", 1)
                           : arguments.number("requests", 0)) {
     const Endpoint target = parse_endpoint(arguments.one("target"));
@@ -154,8 +162,19 @@ class Generator {
       idle_.pop_back();
       connection.due_ns = rate_ == 0 ? now : due_ns(issued_);
       ++issued_;
+      choose_key();
       const ssize_t sent = ::send(connection.fd, request_.data(), request_.size(), MSG_NOSIGNAL);
       if (sent != static_cast<ssize_t>(request_.size())) lose(connection);
+    }
+  }
+
+  void choose_key() {
+    if (keys_ == 0) return;
+    random_ = random_ * 6364136223846793005 + 1442695040888963407;  // Knuth's
+    std::uint64_t key = (random_ >> 33) % keys_;
+    std::size_t at = request_.rfind(kKey) + kKey.size() + kKeyDigits;
+    for (std::size_t i = 0; i < kKeyDigits; ++i, key /= 10) {
+      request_[--at] = static_cast<char>('0' + key % 10);
     }
   }
 
@@ -207,8 +226,9 @@ class Generator {
         static_cast<unsigned long long>(total_ - answered()), percentile_us(50), percentile_us(99));
   }
 
-  const std::string request_;
+  std::string request_;
   const std::uint64_t rate_;   // requests per second; 0: closed loop
+  const std::uint64_t keys_;   // of X-Key; 0: no such field
   const std::uint64_t total_;  // requests to issue
   const int epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
   std::vector<std::unique_ptr<Connection>> connections_;
@@ -219,6 +239,7 @@ class Generator {
   std::uint64_t issued_ = 0;
   std::uint64_t errors_ = 0;
   std::uint64_t lost_ = 0;
+  std::uint64_t random_ = 1;
 };
 
 bool one_exchange(int fd, const std::string& request, std::vector<char>& buffer) {

@@ -211,6 +211,26 @@ TEST_CASE("config tls: fields that only weir may set are those of every listener
   CHECK(result.snapshot->listeners[1].tls == nullptr);
 }
 
+TEST_CASE("config tls: a set of security headers that forgets HSTS") {
+  const auto warnings = [](const std::string& tls, const std::string& headers) {
+    WorldWithFiles world;
+    return world
+        .load("certificates: [" + kPair + "]\nlisteners: {l: {address: \"127.0.0.1:0\"" + tls +
+              "}}\ndefaults: {security_headers: " + headers +
+              "}\nsites: [{hosts: [a], routes: [{path: /, respond: {}}]}]\n")
+        .warnings;
+  };
+  CHECK(warnings(", tls: {}", "{X-Frame-Options: DENY}") ==
+        Lines{"weir.yaml:3:12: defaults.security_headers: has no Strict-Transport-Security, though "
+              "there is https; base: standard, or Strict-Transport-Security: {max_age: 1y}"});
+  for (const char* good :
+       {"standard", "{base: strict, X-A: b}", "{strict-transport-security: {max_age: 1d}}",
+        "{X-A: b, Strict-Transport-Security: {mode: off}}"}) {
+    CAPTURE(good);
+    CHECK(warnings(", tls: {}", good) == Lines{});
+  }
+}
+
 TEST_CASE("config tls: certificates come from included files, too") {
   WorldWithFiles world;
   world.files["b.yaml"] = "certificates: [{cert: /b.crt, key: /b.key}]\n";
