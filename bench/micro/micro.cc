@@ -24,6 +24,7 @@
 #include "picks.h"
 #include "proxy/log_writer.h"
 #include "proxy/proxy_worker.h"
+#include "tokens.h"
 
 namespace weir::micro {
 
@@ -343,5 +344,6 @@ int main(int argc, char** argv) {
     weir::micro::run_scenario(scenario, requests, rounds);
   }
   weir::micro::run_picks(requests, rounds, argc > 3 ? argv[3] : "");
+  weir::micro::run_tokens(requests / 20 + 1, rounds, argc > 3 ? argv[3] : "");
   return 0;
 }
