@@ -73,6 +73,7 @@ wrk                    load
 nghttp2-client         h2load: load over HTTP/2
 openssl                the certificate of the TLS scenarios
 nginx-light            peer
+redis-server           the store of bench/rate_limits
 haproxy                peer
 h2o                    an origin that speaks HTTP/1.1 and HTTP/2 in the clear
 strace                 counts system calls per request
