@@ -1,45 +1,14 @@
 """rate_limits that instances share through Redis: one quota for all, bounded waits, and what holds
 while Redis cannot be asked. Rates are so slow that nothing comes back while a test runs, where it
 does not say otherwise."""
-import json
 import time
 
 import pytest
 
+from support.fleet import SLOW, admitted, instance, redis_is, statuses, wait_up
 from support.origin import Origin, by_request
 from support.redis import RENAMED, FakeRedis, Redis, RedisError, good_answer
 from support.waiting import in_threads, wait_for
-from support.weir import Weir
-
-SLOW = {"rate": "10/1h"}
-
-
-def instance(redis, limits, upstreams=None, routes=None, workers=1, timeout="1s", password=None,
-             **options):
-    """One of a fleet: answers 200 itself where there is no server."""
-    routes = routes or [{"path": "/", "respond": {"status": 200, "body": "ok"},
-                         "rate_limit": list(limits)}]
-    url = f"redis://:{password}@{redis.address}" if password else f"redis://{redis.address}"
-    return Weir(upstreams=upstreams, sites=[{"hosts": ["*"], "routes": routes}], workers=workers,
-                redis={"url": url, "timeout": timeout}, rate_limits=limits, **options)
-
-
-def redis_is(weir, word):
-    return json.loads(weir.admin("/health")[1])["checks"]["redis"]["status"] == word
-
-
-def wait_up(*weirs):
-    for weir in weirs:
-        wait_for(lambda weir=weir: redis_is(weir, "healthy"), 20)
-
-
-def statuses(weir, count, target="/", headers=()):
-    with weir.client() as client:
-        return [client.request("GET", target, headers).status for _ in range(count)]
-
-
-def admitted(weir, count, **options):
-    return statuses(weir, count, **options).count(200)
 
 
 def test_one_quota_for_all_instances_and_workers():
