@@ -4,13 +4,20 @@
 
 namespace weir::filters::rate_limit {
 
+namespace {
+
+constexpr uint64_t kSpanMaxNs = Rule::kSpanMaxMs * 1'000'000;
+
+}  // namespace
+
 Rule share_of(const Rule& rule, uint32_t instances) {
   Rule share = rule;
   if (rule.algorithm == Algorithm::kFixedWindow) {
     share.quota = std::max<uint64_t>(rule.quota / instances, 1);
     return share;
   }
-  share.interval_ns = rule.interval_ns * instances;
+  // What does not fit the word is cut: at worst an instance has one more in ten years.
+  share.interval_ns = std::min(rule.interval_ns, kSpanMaxNs / instances) * instances;
   share.quota = share.tolerance_ns / share.interval_ns + 1;
   share.window_ns = share.tolerance_ns + share.interval_ns;
   return share;

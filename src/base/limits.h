@@ -218,5 +218,7 @@ inline constexpr uint64_t kRedisPauseMaxMs = 2000;
 // How often an instance says in Redis that it is there, and after which silence it is not counted.
 inline constexpr uint64_t kRedisBeatMs = 1000;
 inline constexpr uint64_t kRedisBeatGoneMs = 5000;
+// More are no fleet, but somebody's writing into the key that counts them.
+inline constexpr uint32_t kRedisInstancesMax = 10'000;
 
 }  // namespace weir::limits

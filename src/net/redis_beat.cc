@@ -55,7 +55,8 @@ void RedisBeat::write_words(RedisCommand& command) {
 }
 
 void RedisBeat::on_redis_reply(const RedisReply& reply) {
-  if (reply.kind != RedisReply::Kind::kInteger || reply.integer < 1) return;
+  if (reply.kind != RedisReply::Kind::kInteger) return;
+  if (reply.integer < 1 || reply.integer > int64_t{limits::kRedisInstancesMax}) return;
   redis_.config()->state->set_instances(static_cast<uint32_t>(reply.integer));
 }
 

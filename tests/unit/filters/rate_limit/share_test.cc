@@ -44,6 +44,19 @@ TEST_CASE("share: of a bucket the rate and what is admitted at once, in parts") 
   CHECK(share.quota == 5);
 }
 
+TEST_CASE("share: of a fleet for which the word has no room") {
+  const Rule rule = Rule::token_bucket(1, Rule::kSpanMaxMs / 2, 1, 0);
+  for (const uint32_t instances : {74u, 10'000u}) {
+    const Rule share = share_of(rule, instances);
+    CHECK(share.quota == 1);
+    CHECK(share.interval_ns <= Rule::kSpanMaxMs * 1'000'000);
+    uint64_t word = 0;
+    admitted_at_once(share, word, kNowNs);
+    CHECK(take(share, word, kNowNs).decision.result == Result::kRefused);
+    CHECK(take(share, word, kNowNs + share.window_ns).decision.result == Result::kAllowed);
+  }
+}
+
 TEST_CASE("share: of a window, one at least") {
   CHECK(admitted_at_once(share_of(Rule::fixed_window(100, 1000, 0), 4)) == 25);
   CHECK(admitted_at_once(share_of(Rule::fixed_window(3, 1000, 0), 10)) == 1);

@@ -1,0 +1,64 @@
+"""Shared limits where Redis says what it should not, forgets, or is lost to some workers only; what
+a reload changes. Rates are so slow that nothing comes back while a test runs."""
+import socket
+import threading
+
+import pytest
+
+from support.fleet import SLOW, admitted, instance, redis_is, statuses, wait_up
+from support.origin import Origin
+from support.redis import FakeRedis, Redis, free_port, good_answer
+from support.waiting import wait_for
+
+STEP_US = 360_000_000  # of 10/1h
+KEY = "header:X-Key"
+
+
+def given(*limits):
+    """What the script gives: for each limit how many, and time ahead."""
+    numbers = b"".join(b"*4\r\n:%d\r\n:%d\r\n:0\r\n:%d\r\n" % (count, ahead, ahead)
+                       for count, ahead in limits)
+    return b"*%d\r\n" % len(limits) + numbers
+
+
+def asks_limits(words):
+    return words[0] == b"EVALSHA" and words[3].startswith(b"weir:rl:")
+
+
+def is_refund(words):
+    return asks_limits(words) and words[3 + int(words[2])] == b"back"
+
+
+def told(weir, words):
+    return [line for line in weir.lines if words in line]
+
+
+def errors(weir, **labels):
+    return weir.metric("weir_rate_limit_store_errors_total", **labels)
+
+
+@pytest.mark.parametrize("count", [0, -1, 10_001, 1 << 32, (1 << 63) - 1])
+def test_a_heartbeat_that_counts_what_cannot_be(count):
+    beats = threading.Semaphore(0)
+
+    def answer(words, _):
+        if asks_limits(words):
+            return b"-WRONGTYPE of somebody else\r\n"  # so that each instance decides alone
+        if words[0] == b"EVALSHA" and words[3].endswith(b"instances"):
+            beats.release()
+            return b":%d\r\n" % count
+        return good_answer(words)
+
+    with FakeRedis(answer) as fake, instance(fake, {"api": {**SLOW, "burst": 9}}) as weir:
+        for _ in range(2):  # the first one has been read when the second one comes
+            assert beats.acquire(timeout=20)
+        assert admitted(weir, 15) == 10
+        assert weir.metric("weir_redis_instances") == 1
+
+
+def refunds(answer_to_one):
+    def answer(words, _):
+        if is_refund(words):
+            return answer_to_one
+        return given((1, STEP_US)) if asks_limits(words) else good_answer(words)
+    return answer
