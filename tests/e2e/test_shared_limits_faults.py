@@ -56,6 +56,19 @@ def test_a_heartbeat_that_counts_what_cannot_be(count):
         assert weir.metric("weir_redis_instances") == 1
 
 
+def test_a_user_with_few_rights_may_give_back():
+    limits = {"login": {**SLOW, "count": "failures"},
+              "window": {**SLOW, "algorithm": "fixed_window", "count": "failures"}}
+    with Redis() as redis:
+        redis.ask("ACL", "SETUSER", "weir", "on", ">pass", "resetkeys", "~weir:*", "-@all",
+                  "+evalsha", "+script|load", "+select", "+time", "+get", "+set", "+zadd", "+zcard",
+                  "+zremrangebyscore", "+pexpire")
+        with instance(redis, limits, url=f"redis://weir:pass@{redis.address}") as weir:
+            wait_up(weir)
+            assert admitted(weir, 30) == 30
+            assert errors(weir) == 0
+
+
 def refunds(answer_to_one):
     def answer(words, _):
         if is_refund(words):
