@@ -20,11 +20,15 @@ constexpr std::string_view kTrialScript = "redis.call('SET', KEYS[1], 1, 'PX', 1
 constexpr size_t kRingMin = 64;
 constexpr uint32_t kNoScript = UINT32_MAX;
 
-// Redis's own words, as far as they are of use.
+// Redis's own words, as far as they are of use. Of a command that it does not know it repeats what
+// was sent.
 std::string_view shown(std::string_view error) {
   constexpr size_t kShownBytes = 120;
-  return error.substr(0, kShownBytes);
+  return error.substr(0, std::min(error.find(", with args"), kShownBytes));
 }
+
+// All that may be shown of what it says to a password.
+std::string_view code_of(std::string_view error) { return error.substr(0, error.find(' ')); }
 
 }  // namespace
 
@@ -122,9 +126,9 @@ void Redis::greet() {
   scripts_loading_ = 0;
   shas_.assign(config_->scripts.size() + 1, {});
   if (!config_->password.empty() && config_->user.empty()) {
-    send({"AUTH", config_->password}, {Kind::kGreeting, kNoScript, nullptr});
+    send({"AUTH", config_->password}, {Kind::kPassword, kNoScript, nullptr});
   } else if (!config_->password.empty()) {
-    send({"AUTH", config_->user, config_->password}, {Kind::kGreeting, kNoScript, nullptr});
+    send({"AUTH", config_->user, config_->password}, {Kind::kPassword, kNoScript, nullptr});
   }
   if (config_->database != 0) {
     send({"SELECT", fmt::to_string(config_->database)}, {Kind::kGreeting, kNoScript, nullptr});
@@ -133,7 +137,7 @@ void Redis::greet() {
 }
 
 void Redis::send(std::initializer_list<std::string_view> words, Slot due) {
-  if (due.kind == Kind::kGreeting) ++greetings_due_;
+  if (due.kind == Kind::kGreeting || due.kind == Kind::kPassword) ++greetings_due_;
   write_redis_command(stream_->out(), words);
   push(due);
 }
@@ -150,7 +154,10 @@ void Redis::begin_trial() {
 }
 
 void Redis::take_greeting(const Slot& due, const RedisReply& reply) {
-  if (reply.is_error()) return lose(classify_redis_error(reply.text), shown(reply.text));
+  if (reply.is_error()) {
+    const bool secret = due.kind == Kind::kPassword;
+    return lose(classify_redis_error(reply.text), secret ? code_of(reply.text) : shown(reply.text));
+  }
   if (due.script != kNoScript) {
     constexpr size_t kShaBytes = 40;
     if (reply.kind != RedisReply::Kind::kText || reply.text.size() != kShaBytes) {
@@ -263,6 +270,7 @@ void Redis::take_reply(const RedisReply& reply) {
   if (first_due_ == next_due_) return lose(RedisReason::kProtocol, "it speaks unasked");
   const Slot due = pop();
   switch (due.kind) {
+    case Kind::kPassword:
     case Kind::kGreeting:
     case Kind::kScript: take_greeting(due, reply); break;
     case Kind::kTrial: take_trial(reply); break;

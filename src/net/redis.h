@@ -109,8 +109,14 @@ class Redis final : private Stream::Owner {
     kUp,
     kTripped,  // connected, but not asked: tried in the background
   };
-  enum class Kind : uint8_t { kCall, kGreeting, kScript, kTrial };  // kScript: after a miss of it
-  struct Slot {                                                     // a reply that is due
+  enum class Kind : uint8_t {
+    kCall,
+    kPassword,  // a greeting, too
+    kGreeting,
+    kScript,  // after a miss of it
+    kTrial,
+  };
+  struct Slot {  // a reply that is due
     Kind kind = Kind::kCall;
     uint32_t script = UINT32_MAX;  // that this loads, of shas_
     RedisCall* call = nullptr;     // kCall; null: nobody waits for it

@@ -239,6 +239,16 @@ def test_passwords():
         assert not [line for line in weir.lines if "s3cret" in line or "an0ther" in line]
 
 
+def test_what_redis_repeats_of_a_command_is_not_shown():
+    for name, url, shown in [("AUTH", "redis://:s3cretpw@", "an error: ERR, at"),
+                             ("SELECT", "redis://", "an error: ERR unknown command .SELECT., at")]:
+        with Redis("--rename-command", name, "") as redis:
+            with weir_with(f"{url}{redis.address}/3") as weir:
+                wait_down(weir, shown)
+                assert not told(weir, "s3cretpw|with args")
+                assert "s3cretpw" not in weir.admin("/health")[1]
+
+
 def test_a_user_with_as_few_rights_as_possible():
     with Redis() as redis:
         redis.ask("ACL", "SETUSER", "weir", "on", ">p%ss@word/1", "resetkeys", "~weir:*", "-@all",
