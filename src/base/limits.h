@@ -202,7 +202,7 @@ inline constexpr size_t kRedisReplyValues = 1024;
 inline constexpr size_t kRedisCallsMax = 16 * 1024;
 inline constexpr size_t kRedisUnsentBytes = 1 << 20;
 
-// Late replies in a row after which Redis is not asked until a trial was answered in time.
+// Misses in a row after which Redis is not asked until a trial was answered in time.
 inline constexpr uint32_t kRedisMissesMax = 5;
 
 // From the dial to the end of the first trial, for one address. Reached: the next one.

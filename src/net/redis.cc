@@ -48,7 +48,7 @@ void RedisCall::cancel() {
 void RedisCall::on_deadline() {
   Redis& redis = *redis_;
   redis.slot(position_).call = nullptr;
-  redis.note_miss();
+  redis.note_miss(RedisReason::kTimeout, {});
   redis.miss(*this, RedisReason::kTimeout);
 }
 
@@ -148,6 +148,13 @@ void Redis::load_script(uint32_t index, Kind kind) {
        {kind, index, nullptr});
 }
 
+// Once for all that have found it missing.
+void Redis::load_again(uint32_t index) {
+  const uint32_t bit = 1u << index;
+  if ((scripts_loading_ & bit) == 0) load_script(index, Kind::kScript);
+  scripts_loading_ |= bit;
+}
+
 void Redis::begin_trial() {
   asked_at_us_ = worker_.now_us();
   send({"EVALSHA", shas_.back(), "1", trial_key_}, {Kind::kTrial, kNoScript, nullptr});
@@ -178,9 +185,7 @@ void Redis::take_trial(const RedisReply& reply) {
     const RedisReason why = classify_redis_error(reply.text);
     const bool elsewhere = why == RedisReason::kReadOnly || why == RedisReason::kAuth;
     if (step_ == Step::kGreeting || elsewhere) return lose(why, shown(reply.text));
-    if (is_missing_script(reply.text)) {
-      load_script(static_cast<uint32_t>(shas_.size() - 1), Kind::kScript);
-    }
+    if (is_missing_script(reply.text)) load_again(static_cast<uint32_t>(shas_.size() - 1));
     return trip(why, shown(reply.text));
   }
   if (took_us > config_->timeout_ms * 1000 && step_ == Step::kTripped) {
@@ -215,7 +220,7 @@ bool Redis::call(RedisCall& call, const RedisScript& script, uint32_t keys, uint
 bool Redis::tell(RedisWords& words, const RedisScript& script, uint32_t keys, uint32_t arguments) {
   if (!has_room()) return false;
   write_eval(words, &script, keys, arguments);
-  push({Kind::kCall, kNoScript, nullptr});
+  push({Kind::kTell, index_of(&script), nullptr});
   return true;
 }
 
@@ -277,6 +282,9 @@ void Redis::take_reply(const RedisReply& reply) {
     case Kind::kCall:
       if (due.call != nullptr) take_answer(*due.call, reply);
       break;
+    case Kind::kTell:
+      if (reply.is_error()) take_tell_error(due, reply.text);
+      break;
   }
 }
 
@@ -289,29 +297,39 @@ void Redis::take_answer(RedisCall& call, const RedisReply& reply) {
     return;
   }
   if (is_missing_script(reply.text) && !call.repeated_) {
-    const uint32_t index = index_of(call.script_);
-    const uint32_t bit = 1u << index;
-    if ((scripts_loading_ & bit) == 0) load_script(index, Kind::kScript);
-    scripts_loading_ |= bit;
+    load_again(index_of(call.script_));
     call.repeated_ = true;
     return write_call(call);
   }
   const RedisReason why = classify_redis_error(reply.text);
   miss(call, why);
+  take_error(why, reply.text);
+}
+
+void Redis::take_tell_error(const Slot& due, std::string_view text) {
+  const RedisReason why = classify_redis_error(text);
+  config_->state->count_error(why);
+  if (is_missing_script(text)) return load_again(due.script);
+  take_error(why, text);
+}
+
+// Of a call or a tell: what it says about the next ones.
+void Redis::take_error(RedisReason why, std::string_view text) {
   switch (why) {
-    case RedisReason::kReadOnly: lose(why, shown(reply.text)); break;
-    case RedisReason::kAuth:
-      // Not so NOPERM, which may concern this one call.
-      if (reply.text.starts_with("NOAUTH")) lose(why, shown(reply.text));
-      break;
+    case RedisReason::kReadOnly: return lose(why, shown(text));
     case RedisReason::kLoading:
     case RedisReason::kBusy:
     case RedisReason::kMemory:
     case RedisReason::kDisk:
-      if (step_ == Step::kUp) trip(why, shown(reply.text));
-      break;
+      if (step_ == Step::kUp) trip(why, shown(text));
+      return;
+    case RedisReason::kWrongType: return;  // of that key alone
+    case RedisReason::kAuth:
+      if (text.starts_with("NOAUTH")) return lose(why, shown(text));
+      break;  // NOPERM, which may concern this one call
     default: break;
   }
+  note_miss(why, shown(text));
 }
 
 void Redis::miss(RedisCall& call, RedisReason why) {
@@ -321,9 +339,9 @@ void Redis::miss(RedisCall& call, RedisReason why) {
   call.caller_.on_redis_miss(why);
 }
 
-void Redis::note_miss() {
+void Redis::note_miss(RedisReason why, std::string_view detail) {
   if (++misses_in_a_row_ < limits::kRedisMissesMax || step_ != Step::kUp) return;
-  trip(RedisReason::kTimeout, {});
+  trip(why, detail);
 }
 
 // ---- what goes wrong ----

@@ -96,7 +96,7 @@ class Redis final : private Stream::Owner {
   // not told. True: he is told once, after this call has returned, within config()->timeout_ms (and
   // a tick of the timer wheel).
   bool call(RedisCall& call, const RedisScript& script, uint32_t keys, uint32_t arguments);
-  // The same, and nobody hears what becomes of it.
+  // The same, and nobody hears what becomes of it. An error of it is counted.
   bool tell(RedisWords& words, const RedisScript& script, uint32_t keys, uint32_t arguments);
 
  private:
@@ -111,6 +111,7 @@ class Redis final : private Stream::Owner {
   };
   enum class Kind : uint8_t {
     kCall,
+    kTell,
     kPassword,  // a greeting, too
     kGreeting,
     kScript,  // after a miss of it
@@ -118,7 +119,7 @@ class Redis final : private Stream::Owner {
   };
   struct Slot {  // a reply that is due
     Kind kind = Kind::kCall;
-    uint32_t script = UINT32_MAX;  // that this loads, of shas_
+    uint32_t script = UINT32_MAX;  // that this loads, of shas_; kTell: that it has run
     RedisCall* call = nullptr;     // kCall; null: nobody waits for it
   };
   struct Target {
@@ -138,6 +139,7 @@ class Redis final : private Stream::Owner {
   void greet();
   void send(std::initializer_list<std::string_view> words, Slot due);
   void load_script(uint32_t index, Kind kind);
+  void load_again(uint32_t index);
   void begin_trial();
   bool has_room();
   void write_call(RedisCall& call);
@@ -150,9 +152,11 @@ class Redis final : private Stream::Owner {
   void take_reply(const RedisReply& reply);
   void take_greeting(const Slot& due, const RedisReply& reply);
   void take_answer(RedisCall& call, const RedisReply& reply);
+  void take_tell_error(const Slot& due, std::string_view text);
+  void take_error(RedisReason why, std::string_view text);
   void take_trial(const RedisReply& reply);
   void miss(RedisCall& call, RedisReason why);
-  void note_miss();
+  void note_miss(RedisReason why, std::string_view detail);
 
   std::string_view address_text();
   void on_timer();

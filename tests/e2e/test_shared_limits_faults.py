@@ -56,6 +56,16 @@ def test_a_heartbeat_that_counts_what_cannot_be(count):
         assert weir.metric("weir_redis_instances") == 1
 
 
+def test_errors_of_any_kind_open_the_breaker():
+    def answer(words, _):
+        return b"-ERR out of sorts\r\n" if asks_limits(words) else good_answer(words)
+
+    with FakeRedis(answer) as fake, instance(fake, {"api": {**SLOW, "burst": 9}}) as weir:
+        wait_up(weir)
+        wait_for(lambda: statuses(weir, 6) and told(weir, "not used: an error: ERR out of sorts"))
+        assert errors(weir, reason="other") >= 5
+
+
 def test_a_user_with_few_rights_may_give_back():
     limits = {"login": {**SLOW, "count": "failures"},
               "window": {**SLOW, "algorithm": "fixed_window", "count": "failures"}}
@@ -75,3 +85,29 @@ def refunds(answer_to_one):
             return answer_to_one
         return given((1, STEP_US)) if asks_limits(words) else good_answer(words)
     return answer
+
+
+def test_a_refund_that_fails_is_counted():
+    limits = {"login": {**SLOW, "count": "failures"}}
+    with FakeRedis(refunds(b"-ERR no\r\n")) as fake, instance(fake, limits) as weir:
+        wait_up(weir)
+        assert weir.get().status == 200
+        wait_for(lambda: errors(weir, reason="other") == 1)
+
+
+def test_a_refund_that_misses_its_script_loads_it():
+    loaded = []
+    refund = refunds(b"-NOSCRIPT No matching script. Please use EVAL.\r\n")
+
+    def answer(words, connection):
+        if words[0] == b"SCRIPT":
+            loaded.append(words[2])
+        return refund(words, connection)
+
+    limits = {"login": {**SLOW, "count": "failures"}}
+    with FakeRedis(answer) as fake, instance(fake, limits) as weir:
+        wait_up(weir)
+        greeted = len(loaded)
+        assert weir.get().status == 200
+        wait_for(lambda: len(loaded) == greeted + 1)
+        assert b"'back'" in loaded[-1]
