@@ -131,25 +131,51 @@ class SharedAsk final : public net::RedisCaller {
     }
   }
 
-  void on_redis_reply(const net::RedisReply& reply) override {
+  bool on_redis_reply(const net::RedisReply& reply) override {
+    if (exchange_.over()) return true;  // and its limits may be gone
+    if (!is_answer(reply)) return false;
     const uint64_t now_us = exchange_.worker().net().now_us();
     for (size_t i = 0; i < charges_.size(); ++i) {
-      const net::RedisReply* numbers =
-          reply.kind == net::RedisReply::Kind::kList && i < reply.size ? &reply.items[i] : nullptr;
-      if (numbers == nullptr || numbers->size != kNumbersPerLimit) {
-        return on_redis_miss(net::RedisReason::kProtocol);
-      }
-      take_numbers(charges_[i], keys_[i], *numbers, now_us);
+      take_numbers(charges_[i], keys_[i], reply.items[i], now_us);
     }
     waiter_.on_decided();
+    return true;
   }
 
   void on_redis_miss(net::RedisReason) override {
+    if (exchange_.over()) return;
     store_.decide_alone(exchange_, charges_);
     waiter_.on_decided();
   }
 
  private:
+  // All are charged, or none is and one refuses.
+  bool is_answer(const net::RedisReply& reply) const {
+    if (reply.kind != net::RedisReply::Kind::kList || reply.size != charges_.size()) return false;
+    size_t charged = 0;
+    size_t refusing = 0;
+    for (size_t i = 0; i < reply.size; ++i) {
+      if (!are_numbers(reply.items[i])) return false;
+      const int64_t given = reply.items[i].items[0].integer;
+      if (given > int64_t{wants_[i]}) return false;
+      charged += given > 0 ? 1 : 0;
+      refusing += given == 0 ? 1 : 0;
+    }
+    return charged == reply.size || (charged == 0 && refusing > 0);
+  }
+
+  static bool are_numbers(const net::RedisReply& numbers) {
+    if (numbers.kind != net::RedisReply::Kind::kList || numbers.size != kNumbersPerLimit) {
+      return false;
+    }
+    for (size_t i = 0; i < numbers.size; ++i) {
+      const net::RedisReply& number = numbers.items[i];
+      if (number.kind != net::RedisReply::Kind::kInteger) return false;
+      if (number.integer < (i == 0 ? -1 : 0)) return false;
+    }
+    return true;
+  }
+
   void take_numbers(Charge& charge, uint64_t key, const net::RedisReply& numbers, uint64_t now_us) {
     const int64_t given = numbers.integer_at(0, 0);
     charge.decision = decision_of(charge.limit->rule, numbers, 0);

@@ -290,11 +290,15 @@ void Redis::take_reply(const RedisReply& reply) {
 
 void Redis::take_answer(RedisCall& call, const RedisReply& reply) {
   if (!reply.is_error()) {
-    misses_in_a_row_ = 0;
     call.redis_ = nullptr;
     call.deadline_.cancel();
-    call.caller_.on_redis_reply(reply);
-    return;
+    RedisCaller& caller = call.caller_;
+    if (caller.on_redis_reply(reply)) {
+      misses_in_a_row_ = 0;
+      return;
+    }
+    caller.on_redis_miss(RedisReason::kProtocol);
+    return lose(RedisReason::kProtocol, "not what the script gives");
   }
   if (is_missing_script(reply.text) && !call.repeated_) {
     load_again(index_of(call.script_));

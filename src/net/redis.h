@@ -43,7 +43,9 @@ class RedisWords {
 // calls from there. Its words are asked for again when the script has to be loaded anew.
 class RedisCaller : public RedisWords {
  public:
-  virtual void on_redis_reply(const RedisReply& reply) = 0;  // no error; good during the call
+  // No error; good during the call. False: it is none that the script gives. Then on_redis_miss()
+  // follows, and the connection, whose other answers are as good, is given up.
+  virtual bool on_redis_reply(const RedisReply& reply) = 0;
   virtual void on_redis_miss(RedisReason why) = 0;
 
  protected:

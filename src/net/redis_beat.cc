@@ -54,10 +54,12 @@ void RedisBeat::write_words(RedisCommand& command) {
   command.add(int64_t{limits::kRedisBeatGoneMs});
 }
 
-void RedisBeat::on_redis_reply(const RedisReply& reply) {
-  if (reply.kind != RedisReply::Kind::kInteger) return;
-  if (reply.integer < 1 || reply.integer > int64_t{limits::kRedisInstancesMax}) return;
-  redis_.config()->state->set_instances(static_cast<uint32_t>(reply.integer));
+bool RedisBeat::on_redis_reply(const RedisReply& reply) {
+  if (reply.kind != RedisReply::Kind::kInteger) return false;
+  if (reply.integer >= 1 && reply.integer <= int64_t{limits::kRedisInstancesMax}) {
+    redis_.config()->state->set_instances(static_cast<uint32_t>(reply.integer));
+  }
+  return true;
 }
 
 }  // namespace weir::net

@@ -21,7 +21,7 @@ class RedisBeat final : private RedisCaller {
 
  private:
   void write_words(RedisCommand& command) override;
-  void on_redis_reply(const RedisReply& reply) override;
+  bool on_redis_reply(const RedisReply& reply) override;
   void on_redis_miss(RedisReason) override {}
   void on_tick();
 

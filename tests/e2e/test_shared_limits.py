@@ -197,8 +197,15 @@ def test_a_value_of_somebody_elses_under_the_key():
         assert redis_is(weir, "healthy")
 
 
+def given(count, ahead=360_000_000, stamp=360_000_000):
+    """What the script gives for one limit of 10/1h: that many."""
+    return b"*1\r\n*4\r\n:%d\r\n:%d\r\n:0\r\n:%d\r\n" % (count, ahead, stamp)
+
+
 @pytest.mark.parametrize("nonsense", [b"*0\r\n", b"$2\r\nok\r\n", b"*1\r\n*1\r\n:1\r\n", b"$-1\r\n",
-                                      b"*1\r\n*4\r\n$1\r\na\r\n:-5\r\n$-1\r\n:-1\r\n"])
+                                      b"*1\r\n*4\r\n$1\r\na\r\n:-5\r\n$-1\r\n:-1\r\n",
+                                      given(99), given(-1), given(-2), given(1, stamp=-5),
+                                      b"*2\r\n" + 2 * given(1)[4:]])
 def test_nonsense_is_no_answer(nonsense):
     def answer(words, _):
         is_limit = words[0] == b"EVALSHA" and words[3].startswith(b"weir:rl:")
@@ -210,6 +217,8 @@ def test_nonsense_is_no_answer(nonsense):
         found = statuses(weir, 6)
         assert set(found) <= {200, 429} and found.count(200) <= 3
         assert weir.get("/").status == 429
+        assert weir.metric("weir_rate_limit_store_errors_total", reason="protocol") >= 1
+        assert [line for line in weir.lines if "not used: an answer that is not Redis's" in line]
 
 
 def test_a_key_under_load_costs_redis_little_and_stays_within_its_rate():
