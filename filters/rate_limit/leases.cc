@@ -43,6 +43,11 @@ uint64_t share_of(const Rule& rule, uint64_t us) {
                                static_cast<double>(rule.window_ns));
 }
 
+uint64_t time_until(const std::atomic<uint64_t>& end_us, uint64_t now_us) {
+  const uint64_t at_us = end_us.load(kRelaxed);
+  return at_us > now_us ? at_us - now_us : 0;
+}
+
 }  // namespace
 
 Leases::Leases(size_t slots) : mask_(slots - 1), slots_(std::make_unique<Slot[]>(slots)) {
@@ -51,7 +56,7 @@ Leases::Leases(size_t slots) : mask_(slots - 1), slots_(std::make_unique<Slot[]>
 
 Leases::Slot* Leases::find(uint64_t key) const {
   for (const uint64_t at : {key & mask_, (key >> 32) & mask_}) {
-    if (slots_[at].key.load(kRelaxed) == key) return &slots_[at];
+    if (slots_[at].key.load(std::memory_order_acquire) == key) return &slots_[at];
   }
   return nullptr;
 }
@@ -62,11 +67,16 @@ Leases::Slot* Leases::find_or_claim(uint64_t key, uint64_t now_us) {
     Slot& slot = slots_[at];
     uint64_t before = slot.key.load(kRelaxed);
     if (before != 0 && !Heat::at(slot.heat.load(kRelaxed), now_us).is_cold()) continue;
-    // A key that has rested for a span has no lease left that could be taken for this one's.
+    // First nobody's: what Redis says late of the key before must not be taken for this one's.
+    if (before != 0 && !slot.key.compare_exchange_strong(before, 0)) continue;
     slot.lease.store(0, kRelaxed);
-    slot.refused_until_us.store(0, kRelaxed);
+    slot.refusal_believed_until_us.store(0, kRelaxed);
+    slot.blocked_until_us.store(0, kRelaxed);
     slot.asking_until_us.store(0, kRelaxed);
-    if (slot.key.compare_exchange_strong(before, key, kRelaxed)) return &slot;
+    uint64_t nobody = 0;
+    if (slot.key.compare_exchange_strong(nobody, key, std::memory_order_release, kRelaxed)) {
+      return &slot;
+    }
   }
   return nullptr;
 }
@@ -116,10 +126,11 @@ void Leases::put_back(uint64_t key, uint64_t now_us) {
       !slot->lease.compare_exchange_weak(lease, lease + (uint64_t{1} << kTokensShift), kRelaxed));
 }
 
-void Leases::add(uint64_t key, uint32_t tokens, uint64_t remaining, uint64_t now_us) {
+void Leases::add(uint64_t key, uint32_t tokens, const Decision& decision, uint64_t now_us) {
   Slot* const slot = find(key);
   if (slot == nullptr) return;
-  slot->remaining.store(remaining, kRelaxed);
+  slot->remaining.store(decision.remaining, kRelaxed);
+  slot->more_at_us.store(now_us + decision.wait_ns / 1000, kRelaxed);
   slot->asking_until_us.store(0, kRelaxed);
   const uint64_t end_ms = (now_us / 1000 + kGoodForMs) & kEndMask;
   uint64_t lease = slot->lease.load(kRelaxed);
@@ -133,20 +144,32 @@ void Leases::add(uint64_t key, uint32_t tokens, uint64_t remaining, uint64_t now
   } while (!slot->lease.compare_exchange_weak(lease, next, kRelaxed));
 }
 
-uint64_t Leases::remaining(uint64_t key) const {
+Leases::Standing Leases::standing(uint64_t key, uint64_t now_us) const {
   const Slot* const slot = find(key);
-  return slot == nullptr ? 0 : slot->remaining.load(kRelaxed);
+  if (slot == nullptr) return {};
+  return {slot->remaining.load(kRelaxed), time_until(slot->more_at_us, now_us)};
 }
 
 uint64_t Leases::refused_for_us(uint64_t key, uint64_t now_us) const {
   const Slot* const slot = find(key);
-  if (slot == nullptr) return 0;
-  const uint64_t until_us = slot->refused_until_us.load(kRelaxed);
-  return until_us > now_us ? until_us - now_us : 0;
+  if (slot == nullptr || time_until(slot->refusal_believed_until_us, now_us) == 0) return 0;
+  return time_until(slot->more_at_us, now_us);
 }
 
-void Leases::note_refusal(uint64_t key, uint64_t until_us) {
-  if (Slot* const slot = find(key)) slot->refused_until_us.store(until_us, kRelaxed);
+void Leases::note_refusal(uint64_t key, uint64_t for_us, uint64_t now_us) {
+  Slot* const slot = find(key);
+  if (slot == nullptr) return;
+  slot->more_at_us.store(now_us + for_us, kRelaxed);
+  slot->refusal_believed_until_us.store(now_us + kBelievedMs * 1000, kRelaxed);
+}
+
+uint64_t Leases::blocked_for_us(uint64_t key, uint64_t now_us) const {
+  const Slot* const slot = find(key);
+  return slot == nullptr ? 0 : time_until(slot->blocked_until_us, now_us);
+}
+
+void Leases::note_block(uint64_t key, uint64_t until_us) {
+  if (Slot* const slot = find(key)) slot->blocked_until_us.store(until_us, kRelaxed);
 }
 
 }  // namespace weir::filters::rate_limit

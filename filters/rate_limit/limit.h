@@ -40,6 +40,8 @@ struct Delay {
 struct LimitState {
   uint32_t label = 0;  // of its name, for metrics (proxy::limit_names())
   SipKey secret = SipKey::random();
+  // Of a shared limit, whose secret all instances know: of its keys in tables of this process.
+  SipKey own_secret = SipKey::random();
 };
 
 // Immutable once bound; shared by the snapshot's routes.

@@ -31,6 +31,16 @@ bool may_lease(const Limit& limit) { return !limit.failures_only && limit.delay.
 
 void let_pass(Charge& charge) { charge.decision = {.counted = false}; }
 
+bool is_local(const Charge& charge) {
+  return charge.limit->on_store_failure == OnStoreFailure::kLocal;
+}
+
+uint64_t local_key(const Charge& charge) {
+  char bytes[sizeof(charge.bucket)];
+  std::memcpy(bytes, &charge.bucket, sizeof(bytes));
+  return charge.limit->state->own_secret.hash({bytes, sizeof(bytes)}).low;
+}
+
 // "weir:rl:api:0123456789abcdef"
 void add_key(net::RedisCommand& command, std::string_view prefix, const Charge& charge) {
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -113,7 +123,7 @@ class SharedAsk final : public net::RedisCaller {
     const uint32_t instances = redis.config()->state->instances();
     for (size_t i = 0; i < charges_.size(); ++i) {
       const Limit& limit = *charges_[i].limit;
-      keys_[i] = store_.local_key(charges_[i]);
+      keys_[i] = local_key(charges_[i]);
       const bool leases = charges_.size() == 1 && may_lease(limit);
       wants_[i] = leases ? store_.leases_.want(keys_[i], limit.rule, now_us) : 1;
       known_use_[i] = store_.known_use(limit.rule, keys_[i], instances, now_us);
@@ -181,11 +191,15 @@ class SharedAsk final : public net::RedisCaller {
     charge.decision = decision_of(charge.limit->rule, numbers, 0);
     charge.charged = given > 0;
     charge.receipt = static_cast<uint64_t>(numbers.integer_at(3, 0));
+    const uint64_t wait_us = charge.decision.wait_ns / kNsPerUs;
+    if (charge.limit->rule.block_ns != 0) {
+      const bool is_block = given == 0 && charge.receipt != 0;
+      store_.leases_.note_block(key, is_block ? now_us + wait_us : 0);
+    }
     if (given == 0 && !charge.limit->failures_only) {
-      store_.leases_.note_refusal(key, now_us + charge.decision.wait_ns / kNsPerUs);
+      store_.leases_.note_refusal(key, wait_us, now_us);
     } else if (given > 1) {
-      const uint64_t remaining = charge.decision.remaining;
-      store_.leases_.add(key, static_cast<uint32_t>(given - 1), remaining, now_us);
+      store_.leases_.add(key, static_cast<uint32_t>(given - 1), charge.decision, now_us);
     }
   }
 
@@ -229,7 +243,8 @@ Store::Answer SharedStore::take(proxy::Exchange& exchange, std::span<Charge> cha
       keys[i] = local_key(charges[i]);
       leases_.note(keys[i], now_us);
     }
-    if (decide_by_refusal(charges, keys, now_us) || decide_by_lease(charges, keys, now_us)) {
+    if (decide_by_refusal(charges, keys, now_us, &Leases::refused_for_us) ||
+        decide_by_lease(charges, keys, now_us)) {
       return Answer::kNow;
     }
     auto* const ask = exchange.arena().make<SharedAsk>(*this, exchange, charges, waiter);
@@ -240,10 +255,10 @@ Store::Answer SharedStore::take(proxy::Exchange& exchange, std::span<Charge> cha
 }
 
 bool SharedStore::decide_by_refusal(std::span<Charge> charges, const uint64_t* keys,
-                                    uint64_t now_us) {
+                                    uint64_t now_us, Holds holds) {
   bool some = false;
   for (size_t i = 0; i < charges.size(); ++i) {
-    const uint64_t for_us = leases_.refused_for_us(keys[i], now_us);
+    const uint64_t for_us = (leases_.*holds)(keys[i], now_us);
     if (for_us == 0) continue;
     Charge& charge = charges[i];
     charge.decision = {Result::kRefused, true, charge.limit->rule.quota, 0, for_us * kNsPerUs};
@@ -262,8 +277,10 @@ bool SharedStore::decide_by_lease(std::span<Charge> charges, const uint64_t* key
   if (charges.size() != 1 || !leases_.take(keys[0], now_us)) return false;
   Charge& charge = charges.front();
   const Rule& rule = charge.limit->rule;
-  const uint64_t remaining = std::min(leases_.remaining(keys[0]), rule.quota - 1);
-  charge.decision = {Result::kAllowed, true, rule.quota - remaining, remaining, 0};
+  const Leases::Standing standing = leases_.standing(keys[0], now_us);
+  const uint64_t remaining = std::min(standing.remaining, rule.quota - 1);
+  charge.decision = {Result::kAllowed, true, rule.quota - remaining, remaining,
+                     standing.wait_us * kNsPerUs};
   charge.receipt = kOfLease;
   charge.charged = true;
   return true;
@@ -272,6 +289,9 @@ bool SharedStore::decide_by_lease(std::span<Charge> charges, const uint64_t* key
 void SharedStore::decide_alone(proxy::Exchange& exchange, std::span<Charge> charges) {
   const uint64_t now_us = exchange.worker().net().now_us();
   alone_at_us_.store(now_us, std::memory_order_relaxed);
+  uint64_t keys[limits::kRateLimitsPerRoute];
+  std::transform(charges.begin(), charges.end(), keys, local_key);
+  if (decide_by_refusal(charges, keys, now_us, &Leases::blocked_for_us)) return;
   const auto is_closed = [](const Charge& charge) {
     return charge.limit->on_store_failure == OnStoreFailure::kClosed;
   };
@@ -282,25 +302,28 @@ void SharedStore::decide_alone(proxy::Exchange& exchange, std::span<Charge> char
       charge.decision = {Result::kUnavailable, false, 0, 0, kTryAgainNs};
     }
   }
-  if (closed) return;
+  if (!closed) decide_by_share(exchange, charges, keys);
+}
 
+void SharedStore::decide_by_share(proxy::Exchange& exchange, std::span<Charge> charges,
+                                  const uint64_t* keys) {
   const net::RedisConfig* redis = exchange.worker().redis().config();
   const uint32_t instances = redis == nullptr ? 1 : redis->state->instances();
   Charge alone[limits::kRateLimitsPerRoute];
   Rule shares[limits::kRateLimitsPerRoute];
   size_t count = 0;
-  for (const Charge& charge : charges) {
-    if (charge.limit->on_store_failure != OnStoreFailure::kLocal) continue;
-    shares[count] = share_of(charge.limit->rule, instances);
-    alone[count] = {
-        .limit = charge.limit, .bucket = local_key(charge), .decision = {}, .rule = &shares[count]};
+  for (size_t i = 0; i < charges.size(); ++i) {
+    if (!is_local(charges[i])) continue;
+    const Limit* const limit = charges[i].limit;
+    shares[count] = share_of(limit->rule, instances);
+    alone[count] = {.limit = limit, .bucket = keys[i], .decision = {}, .rule = &shares[count]};
     ++count;
   }
   if (count == 0) return;
-  local_store().take({alone, count}, now_us * kNsPerUs);
+  local_store().take({alone, count}, exchange.worker().net().now_us() * kNsPerUs);
   size_t next = 0;
   for (Charge& charge : charges) {
-    if (charge.limit->on_store_failure != OnStoreFailure::kLocal) continue;
+    if (!is_local(charge)) continue;
     charge.decision = alone[next].decision;
     charge.charged = alone[next].charged;
     charge.receipt = kAlone | alone[next].receipt;
@@ -337,12 +360,6 @@ uint64_t SharedStore::known_use(const Rule& rule, uint64_t key, uint32_t instanc
   const Rule share = share_of(rule, instances);
   const Decision decision = local_store().look(key, share, now_us * kNsPerUs);
   return rate_limit::known_use(rule, share, instances, decision);
-}
-
-uint64_t SharedStore::local_key(const Charge& charge) const {
-  char bytes[sizeof(charge.bucket)];
-  std::memcpy(bytes, &charge.bucket, sizeof(bytes));
-  return secret_.hash({bytes, sizeof(bytes)}).low;
 }
 
 SharedStore& shared_store() {

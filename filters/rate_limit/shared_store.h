@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <span>
 
-#include "base/siphash.h"
 #include "filters/rate_limit/leases.h"
 #include "filters/rate_limit/store.h"
 
@@ -17,26 +16,28 @@ struct RedisReply;
 namespace weir::filters::rate_limit {
 
 // Its charges' buckets are the same in all instances: who knows how they are made could choose keys
-// that fall together in a table. Tables of this process get them hashed once more, by a secret.
+// that fall together in a table. Tables of this process get them hashed once more, by a secret of
+// the limit's, which is another one when the limit means something else.
 class SharedStore final : public Store {
  public:
   SharedStore();
 
-  // Later, but where a lease, a refusal that still holds or the lack of a store decides. The wait
-  // is over within the `timeout` of redis.
+  // Later, but where a lease, a refusal of a moment ago or the lack of a store decides. The wait is
+  // over within the `timeout` of redis.
   Answer take(proxy::Exchange& exchange, std::span<Charge> charges, Waiter& waiter) override;
   void give_back(proxy::Exchange& exchange, Charge& charge) override;
 
  private:
   friend class SharedAsk;
+  using Holds = uint64_t (Leases::*)(uint64_t key, uint64_t now_us) const;
   // `keys`: local_key() of each.
   bool decide_by_lease(std::span<Charge> charges, const uint64_t* keys, uint64_t now_us);
-  bool decide_by_refusal(std::span<Charge> charges, const uint64_t* keys, uint64_t now_us);
+  bool decide_by_refusal(std::span<Charge> charges, const uint64_t* keys, uint64_t now_us,
+                         Holds holds);
   void decide_alone(proxy::Exchange& exchange, std::span<Charge> charges);
+  void decide_by_share(proxy::Exchange& exchange, std::span<Charge> charges, const uint64_t* keys);
   uint64_t known_use(const Rule& rule, uint64_t key, uint32_t instances, uint64_t now_us) const;
-  uint64_t local_key(const Charge& charge) const;
 
-  const SipKey secret_ = SipKey::random();
   Leases leases_;
   std::atomic<uint64_t> alone_at_us_{0};  // when something was last decided without Redis
 };

@@ -56,6 +56,44 @@ def test_a_heartbeat_that_counts_what_cannot_be(count):
         assert weir.metric("weir_redis_instances") == 1
 
 
+def test_a_raised_limit_holds_from_its_reload_on():
+    with Redis() as redis, instance(redis, {"api": {**SLOW, "burst": 1}}) as weir:
+        wait_up(weir)
+        assert statuses(weir, 4) == [200, 200, 429, 429]
+        weir.config["rate_limits"]["api"]["burst"] = 9
+        weir.write_config()
+        weir.reload()
+        assert admitted(weir, 12) == 8
+
+
+@pytest.mark.parametrize("limit", [{}, {"block_for": "1h"}, {"algorithm": "fixed_window"}])
+def test_what_redis_has_forgotten_is_free_again(limit):
+    with Redis() as redis, instance(redis, {"api": {**SLOW, **limit}}) as weir:
+        wait_up(weir)
+        wait_for(lambda: weir.get().status == 429)
+        redis.ask("FLUSHALL")
+        wait_for(lambda: weir.get().status == 200)
+        redis.kill()
+        wait_for(lambda: redis_is(weir, "degraded"))
+        assert weir.get().status == 200  # of its share: it is not blocked any more
+
+
+@pytest.mark.parametrize("policy", ["local", "open", "closed"])
+@pytest.mark.parametrize("count", ["all", "failures"])
+def test_a_block_holds_without_redis(policy, count):
+    limits = {"login": {"rate": "3/1h", "burst": 2, "block_for": "1h", "key": KEY, "count": count,
+                        "on_store_failure": policy}}
+    routes = [{"path": "/", "respond": {"status": 401}, "rate_limit": ["login"]}]
+    one, two = [("X-Key", "one")], [("X-Key", "two")]
+    with Redis() as redis, instance(redis, limits, routes=routes) as weir:
+        wait_up(weir)
+        assert statuses(weir, 5, headers=one) == [401] * 3 + [429] * 2
+        redis.kill()
+        wait_for(lambda: redis_is(weir, "degraded"))
+        assert statuses(weir, 3, headers=one) == [429] * 3
+        assert statuses(weir, 1, headers=two) == [503 if policy == "closed" else 401]
+
+
 def test_errors_of_any_kind_open_the_breaker():
     def answer(words, _):
         return b"-ERR out of sorts\r\n" if asks_limits(words) else good_answer(words)
@@ -64,6 +102,19 @@ def test_errors_of_any_kind_open_the_breaker():
         wait_up(weir)
         wait_for(lambda: statuses(weir, 6) and told(weir, "not used: an error: ERR out of sorts"))
         assert errors(weir, reason="other") >= 5
+
+
+def test_a_leased_answer_says_when_the_window_ends():
+    limits = {"api": {"rate": "2000000/1h", "algorithm": "fixed_window"}}
+    with Redis() as redis, instance(redis, limits) as weir:
+        wait_up(weir)
+        before, asked = redis.calls("evalsha"), 0
+        while redis.calls("evalsha") - before > asked / 2 or asked == 0:
+            with weir.client() as client:
+                client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 500)
+                asked += 500
+                states = [client.response().get("RateLimit") for _ in range(500)]
+            assert min(int(state.rpartition("t=")[2]) for state in states) > 3000
 
 
 def test_a_user_with_few_rights_may_give_back():

@@ -15,6 +15,7 @@ constexpr uint64_t kSpanUs = 100'000;
 
 const Rule kFast = Rule::token_bucket(10'000, 1000, 100, 0);
 const Rule kSlow = Rule::token_bucket(50, 1000, 100, 0);
+const Decision kFive = {.remaining = 5, .wait_ns = 300'000};
 
 void notes(Leases& leases, uint64_t key, int count, uint64_t now_us) {
   for (int i = 0; i < count; ++i) leases.note(key, now_us);
@@ -40,18 +41,21 @@ TEST_CASE("leases: only of busy keys, and of fast rules") {
 TEST_CASE("leases: tokens go one by one, and not beyond their time") {
   Leases leases(64);
   CHECK_FALSE(leases.take(7, kStartUs));
-  leases.add(7, 3, 5, kStartUs);  // of a key that nobody asked for
+  leases.add(7, 3, kFive, kStartUs);  // of a key that nobody asked for
   CHECK_FALSE(leases.take(7, kStartUs));
   leases.note(7, kStartUs);
-  leases.add(7, 3, 5, kStartUs);
-  CHECK(leases.remaining(7) == 5);
+  leases.add(7, 3, kFive, kStartUs);
+  CHECK(leases.standing(7, kStartUs).remaining == 5);
+  CHECK(leases.standing(7, kStartUs).wait_us == 300);
+  CHECK(leases.standing(7, kStartUs + 200).wait_us == 100);
+  CHECK(leases.standing(7, kStartUs + 400).wait_us == 0);
   CHECK(leases.take(7, kStartUs));
   CHECK(leases.take(7, kStartUs));
   leases.put_back(7, kStartUs);
   CHECK(leases.take(7, kStartUs));
   CHECK(leases.take(7, kStartUs + 49'000));
   CHECK_FALSE(leases.take(7, kStartUs));
-  leases.add(7, 3, 0, kStartUs);
+  leases.add(7, 3, {}, kStartUs);
   CHECK_FALSE(leases.take(7, kStartUs + 50'000));
   leases.put_back(7, kStartUs + 50'000);  // too late
   CHECK_FALSE(leases.take(7, kStartUs + 50'000));
@@ -60,37 +64,57 @@ TEST_CASE("leases: tokens go one by one, and not beyond their time") {
 TEST_CASE("leases: what is left goes on once, and does not pile up") {
   Leases leases(64);
   leases.note(7, kStartUs);
-  for (uint64_t i = 0; i < 10; ++i) leases.add(7, 10, 0, kStartUs + i * 1000);
+  for (uint64_t i = 0; i < 10; ++i) leases.add(7, 10, {}, kStartUs + i * 1000);
   int taken = 0;
   while (leases.take(7, kStartUs + 9000)) ++taken;
   CHECK(taken == 20);
 }
 
-TEST_CASE("leases: a refusal holds until its time") {
+TEST_CASE("leases: a refusal holds until its time, and no longer than it is believed") {
   Leases leases(64);
-  leases.note_refusal(7, kStartUs + 500);  // unknown: it is asked for again
+  leases.note_refusal(7, 500, kStartUs);  // unknown: it is asked for again
   CHECK(leases.refused_for_us(7, kStartUs) == 0);
   leases.note(7, kStartUs);
-  leases.note_refusal(7, kStartUs + 500);
+  leases.note_refusal(7, 500, kStartUs);
   CHECK(leases.refused_for_us(7, kStartUs) == 500);
   CHECK(leases.refused_for_us(7, kStartUs + 500) == 0);
   CHECK(leases.refused_for_us(8, kStartUs) == 0);
+  constexpr uint64_t kHourUs = 3'600'000'000;
+  leases.note_refusal(7, kHourUs, kStartUs);
+  CHECK(leases.refused_for_us(7, kStartUs + 999'999) == kHourUs - 999'999);
+  CHECK(leases.refused_for_us(7, kStartUs + 1'000'000) == 0);
+}
+
+TEST_CASE("leases: a block is another thing, and ends with the key's slot") {
+  Leases leases(2);
+  leases.note(2, kStartUs);
+  leases.note_block(2, kStartUs + 10'000'000);
+  CHECK(leases.blocked_for_us(2, kStartUs) == 10'000'000);
+  CHECK(leases.refused_for_us(2, kStartUs) == 0);
+  leases.note_block(2, 0);
+  CHECK(leases.blocked_for_us(2, kStartUs) == 0);
+  leases.note_block(2, kStartUs + 10'000'000);
+  const uint64_t later_us = kStartUs + 2 * kSpanUs;
+  CHECK(leases.blocked_for_us(2, later_us) > 0);
+  leases.note(4, later_us);
+  CHECK(leases.blocked_for_us(4, later_us) == 0);
+  CHECK(leases.blocked_for_us(2, later_us) == 0);
 }
 
 TEST_CASE("leases: a key that rests makes room, one that is asked for does not") {
   Leases leases(2);
   for (const uint64_t key : {uint64_t{2}, uint64_t{3}}) {
     leases.note(key, kStartUs);
-    leases.note_refusal(key, kStartUs + 10'000'000);
+    leases.note_refusal(key, 10'000'000, kStartUs);
   }
   leases.note(4, kStartUs);  // no room
-  leases.note_refusal(4, kStartUs + 1'000'000);
+  leases.note_refusal(4, 1'000'000, kStartUs);
   CHECK(leases.refused_for_us(4, kStartUs) == 0);
   CHECK(leases.refused_for_us(2, kStartUs) > 0);
   const uint64_t later_us = kStartUs + 2 * kSpanUs;
   leases.note(4, later_us);
   CHECK(leases.refused_for_us(4, later_us) == 0);  // nothing of who was there before
-  leases.note_refusal(4, later_us + 1);
+  leases.note_refusal(4, 1, later_us);
   CHECK(leases.refused_for_us(4, later_us) == 1);
 }
 
@@ -98,7 +122,7 @@ TEST_CASE("leases: no token is taken twice", "[threads]") {
   constexpr int kTokens = 100'000;
   Leases leases(64);
   leases.note(7, kStartUs);
-  leases.add(7, kTokens, 0, kStartUs);
+  leases.add(7, kTokens, {}, kStartUs);
   std::atomic<int> taken{0};
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
