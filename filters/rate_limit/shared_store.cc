@@ -41,6 +41,13 @@ uint64_t local_key(const Charge& charge) {
   return charge.limit->state->own_secret.hash({bytes, sizeof(bytes)}).low;
 }
 
+// Where another worker cannot ask, it admits this instance's share: that and what Redis admits
+// would be too much together.
+bool may_ask(const net::Redis& redis, std::span<const Charge> charges) {
+  return redis.up() && (redis.config()->state->all_up() ||
+                        std::none_of(charges.begin(), charges.end(), is_local));
+}
+
 // "weir:rl:api:0123456789abcdef"
 void add_key(net::RedisCommand& command, std::string_view prefix, const Charge& charge) {
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -237,7 +244,7 @@ SharedStore::SharedStore() : leases_(kSlots) {}
 Store::Answer SharedStore::take(proxy::Exchange& exchange, std::span<Charge> charges,
                                 Waiter& waiter) {
   const uint64_t now_us = exchange.worker().net().now_us();
-  if (exchange.worker().redis().up()) {
+  if (may_ask(exchange.worker().redis(), charges)) {
     uint64_t keys[limits::kRateLimitsPerRoute];
     for (size_t i = 0; i < charges.size(); ++i) {
       keys[i] = local_key(charges[i]);

@@ -74,6 +74,7 @@ void Redis::configure(std::shared_ptr<const RedisConfig> config) {
   }
   config_ = std::move(config);
   if (config_ == nullptr) return;
+  config_->state->note_begun(worker_.index());
   tickets_.clear();
   for (size_t i = 0; i < config_->servers.size(); ++i) {
     tickets_.push_back(std::make_shared<TlsTicket>());

@@ -27,6 +27,12 @@ std::string text_of(RedisReason reason, std::string_view detail) {
 
 RedisState::RedisState(std::string name) : name_(std::move(name)), instance_(random_name()) {}
 
+void RedisState::note_begun(uint32_t worker) {
+  const std::lock_guard lock(mutex_);
+  views_[worker] = {};
+  look();
+}
+
 void RedisState::note_up(uint32_t worker, std::string_view address) {
   const std::lock_guard lock(mutex_);
   views_[worker] = {true, RedisReason::kNone, {}};
@@ -44,13 +50,20 @@ void RedisState::note_down(uint32_t worker, RedisReason reason, std::string_view
 void RedisState::note_gone(uint32_t worker) {
   const std::lock_guard lock(mutex_);
   views_.erase(worker);
+  look();
+}
+
+// Whether all are up.
+bool RedisState::look() {
+  bool all_up = !views_.empty();
+  for (const auto& [worker, view] : views_) all_up &= view.up;
+  all_up_.store(all_up, std::memory_order_relaxed);
+  return all_up;
 }
 
 // Down with its first worker, and for each reason once; up with its last one.
 void RedisState::tell(std::string_view address) {
-  bool all_up = !views_.empty();
-  for (const auto& [worker, view] : views_) all_up &= view.up;
-  if (all_up) {
+  if (look()) {
     if (!told_up_)
       log_info("redis {}: {} {}", name_, ever_up_ ? "back, at" : "in use, at", address);
     ever_up_ = told_up_ = true;
@@ -68,8 +81,7 @@ void RedisState::tell(std::string_view address) {
 RedisState::Status RedisState::status() const {
   const std::lock_guard lock(mutex_);
   Status status;
-  status.up = !views_.empty();
-  for (const auto& [worker, view] : views_) status.up &= view.up;
+  status.up = all_up();
   if (status.up) return status;
   status.reason = shown_.reason == RedisReason::kNone ? "not connected yet"
                                                       : text_of(shown_.reason, shown_.detail);

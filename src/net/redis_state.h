@@ -23,6 +23,7 @@ class RedisState {
   RedisState& operator=(const RedisState&) = delete;
 
   // ---- by the connection of each worker; a change of the whole is logged, once ----
+  void note_begun(uint32_t worker);  // it wants a connection
   void note_up(uint32_t worker, std::string_view address);
   // `detail`: more words, or none.
   void note_down(uint32_t worker, RedisReason reason, std::string_view detail);
@@ -37,6 +38,8 @@ class RedisState {
     std::string reason;  // why not
   };
   Status status() const;
+  // The same, for every request: by one atomic load.
+  bool all_up() const { return all_up_.load(std::memory_order_relaxed); }
   uint64_t errors(RedisReason reason) const {
     return errors_[static_cast<size_t>(reason)].load(std::memory_order_relaxed);
   }
@@ -56,12 +59,14 @@ class RedisState {
     std::string detail;
   };
   void tell(std::string_view address);
+  bool look();
 
   const std::string name_;
   const std::string instance_;
   std::array<std::atomic<uint64_t>, kRedisReasons> errors_{};
   std::atomic<uint32_t> instances_{1};
   std::atomic<uint64_t> beat_at_ms_{0};
+  std::atomic<bool> all_up_{false};
 
   mutable std::mutex mutex_;  // guards what follows
   std::map<uint32_t, View> views_;

@@ -94,6 +94,31 @@ def test_a_block_holds_without_redis(policy, count):
         assert statuses(weir, 1, headers=two) == [503 if policy == "closed" else 401]
 
 
+def test_no_worker_asks_while_another_one_cannot():
+    first = []
+    broken = threading.Event()
+
+    def answer(words, connection):
+        if not first:
+            first.append(connection)
+        if broken.is_set() and connection is not first[0]:
+            connection.shutdown(socket.SHUT_RDWR)
+            raise OSError  # and reads no more of it
+        return given((1, STEP_US)) if asks_limits(words) else good_answer(words)
+
+    with FakeRedis(answer) as fake, \
+            instance(fake, {"api": {**SLOW, "burst": 4}}, workers=2) as weir:
+        wait_up(weir)
+        assert sum(admitted(weir, 1) for _ in range(20)) == 20  # as that Redis has it
+        broken.set()
+        # It is noticed by whoever is asked next: who finds it out has one of the share already.
+        wait_for(lambda: redis_is(weir, "degraded") or not statuses(weir, 1))
+        assert 0 < sum(admitted(weir, 1) for _ in range(40)) <= 5  # the share of the instance
+        broken.clear()
+        wait_up(weir)
+        assert sum(admitted(weir, 1) for _ in range(20)) == 20
+
+
 def test_errors_of_any_kind_open_the_breaker():
     def answer(words, _):
         return b"-ERR out of sorts\r\n" if asks_limits(words) else good_answer(words)
