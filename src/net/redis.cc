@@ -71,6 +71,8 @@ void Redis::configure(std::shared_ptr<const RedisConfig> config) {
     drop_stream(RedisReason::kClosed);
     step_ = Step::kOff;
     config_->state->note_gone(worker_.index());
+    // The fleet is as large as before until the new one has counted it.
+    if (config != nullptr) config->state->guess_instances(config_->state->instances());
   }
   config_ = std::move(config);
   if (config_ == nullptr) return;

@@ -89,8 +89,14 @@ RedisState::Status RedisState::status() const {
 }
 
 void RedisState::set_instances(uint32_t count) {
-  const uint32_t before = instances_.exchange(count, std::memory_order_relaxed);
+  const uint32_t before = instances();
+  instances_.store(count, std::memory_order_relaxed);
   if (before != count) log_info("redis {}: {} instance{}", name_, count, count == 1 ? "" : "s");
+}
+
+void RedisState::guess_instances(uint32_t count) {
+  uint32_t unknown = 0;
+  instances_.compare_exchange_strong(unknown, count, std::memory_order_relaxed);
 }
 
 bool RedisState::take_beat(uint64_t now_ms) {

@@ -45,9 +45,14 @@ class RedisState {
   }
 
   // ---- the fleet ----
-  // Instances that the last good heartbeat has counted, this one included; 1 before the first.
-  uint32_t instances() const { return instances_.load(std::memory_order_relaxed); }
+  // Instances that the last good heartbeat has counted, this one included; before the first what
+  // was guessed, or 1.
+  uint32_t instances() const {
+    const uint32_t known = instances_.load(std::memory_order_relaxed);
+    return known == 0 ? 1 : known;
+  }
   void set_instances(uint32_t count);
+  void guess_instances(uint32_t count);
   // True for one caller each limits::kRedisBeatMs: the heartbeat is his.
   bool take_beat(uint64_t now_ms);
   const std::string& instance() const { return instance_; }  // this process's name among them
@@ -64,7 +69,7 @@ class RedisState {
   const std::string name_;
   const std::string instance_;
   std::array<std::atomic<uint64_t>, kRedisReasons> errors_{};
-  std::atomic<uint32_t> instances_{1};
+  std::atomic<uint32_t> instances_{0};  // 0: unknown
   std::atomic<uint64_t> beat_at_ms_{0};
   std::atomic<bool> all_up_{false};
 

@@ -129,6 +129,18 @@ def test_errors_of_any_kind_open_the_breaker():
         assert errors(weir, reason="other") >= 5
 
 
+def test_another_redis_finds_the_fleet_as_large_as_it_was():
+    limits = {"api": {**SLOW, "burst": 19}}
+    with Redis() as redis, instance(redis, limits) as one, instance(redis, limits) as two:
+        wait_up(one, two)
+        one.wait_metric("weir_redis_instances", 2)
+        one.config["redis"]["url"] = f"redis://127.0.0.1:{free_port()}"
+        one.write_config()
+        one.reload()
+        assert one.metric("weir_redis_instances") == 2
+        assert admitted(one, 20) == 10
+
+
 def test_a_leased_answer_says_when_the_window_ends():
     limits = {"api": {"rate": "2000000/1h", "algorithm": "fixed_window"}}
     with Redis() as redis, instance(redis, limits) as weir:
