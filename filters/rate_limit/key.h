@@ -65,8 +65,7 @@ struct Asked {
 uint64_t hash_key(const Key& key, const SipKey& secret, const Asked& asked, Arena& arena);
 
 // The same key as text, "header:X-Api-Key=abc&client_ip=192.0.2.1": equal texts, equal buckets.
-// For stores outside this process, which share no secret, and for people: an unknown client is
-// "$client_ip", and so is a claim "$claim".
+// For people (`weir explain`): an unknown client is "$client_ip", and so is a claim "$claim".
 std::string key_text(const Key& key, const Asked& asked, Arena& arena);
 
 }  // namespace weir::filters::rate_limit

@@ -57,6 +57,9 @@ SettingsPtr settings_of(Chain chain, bool behind_auth) {
   const bool asks_for_claims = std::any_of(
       chain.begin(), chain.end(), [](const auto& limit) { return limit->key.asks_for_claims(); });
   if (asks_for_claims != behind_auth) return nullptr;
+  // One question to Redis, not one for each of them that stands alone.
+  std::stable_partition(chain.begin(), chain.end(),
+                        [](const auto& limit) { return limit->shared; });
   return std::make_shared<RateLimitSettings>(std::move(chain));
 }
 

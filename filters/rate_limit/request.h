@@ -16,7 +16,7 @@
 
 namespace weir::filters::rate_limit {
 
-// What a route asks, in this order: those of one store stand in a row.
+// What a route asks, in this order: those of one store stand in a row, the shared ones first.
 using Chain = std::vector<std::shared_ptr<const Limit>>;
 
 // Counts the request, refuses it, or lets it wait; what it used comes back where it turns out that

@@ -129,6 +129,23 @@ def test_errors_of_any_kind_open_the_breaker():
         assert errors(weir, reason="other") >= 5
 
 
+def test_limits_of_one_store_are_one_question():
+    questions = []
+
+    def answer(words, _):
+        if not asks_limits(words):
+            return good_answer(words)
+        count = int(words[2])
+        questions.append([key.split(b":")[2] for key in words[3:3 + count]])
+        return given(*[(1, STEP_US)] * count)
+
+    limits = {"a": {**SLOW}, "own": {**SLOW, "shared": False, "burst": 99}, "b": {**SLOW}}
+    with FakeRedis(answer) as fake, instance(fake, limits) as weir:
+        wait_up(weir)
+        assert weir.get().status == 200
+        assert questions == [[b"a", b"b"]]
+
+
 def test_another_redis_finds_the_fleet_as_large_as_it_was():
     limits = {"api": {**SLOW, "burst": 19}}
     with Redis() as redis, instance(redis, limits) as one, instance(redis, limits) as two:
