@@ -101,8 +101,11 @@ Decision decision_of(const Rule& rule, const net::RedisReply& numbers, size_t at
     decision.wait_ns = left_us * kNsPerUs;
   } else {
     const uint64_t ahead_ns = amount * kNsPerUs;
-    decision.used = (ahead_ns + rule.interval_ns / 2) / rule.interval_ns;
-    decision.wait_ns = ahead_ns - std::min(ahead_ns, (decision.used - 1) * rule.interval_ns);
+    // Up, but for the microsecond to which the script has rounded up itself.
+    const uint64_t at_least_ns = ahead_ns - std::min(ahead_ns, kNsPerUs);
+    decision.used = std::max<uint64_t>((at_least_ns + rule.interval_ns - 1) / rule.interval_ns, 1);
+    decision.wait_ns = std::min(
+        ahead_ns - std::min(ahead_ns, (decision.used - 1) * rule.interval_ns), rule.interval_ns);
   }
   // Others of the same lease are no use of this request's.
   decision.used -= std::min(decision.used, static_cast<uint64_t>(std::max<int64_t>(given, 1)) - 1);

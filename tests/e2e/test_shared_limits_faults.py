@@ -158,6 +158,15 @@ def test_another_redis_finds_the_fleet_as_large_as_it_was():
         assert admitted(one, 20) == 10
 
 
+def test_what_is_used_is_rounded_up():
+    def answer(words, _):
+        return given((1, STEP_US + STEP_US // 3)) if asks_limits(words) else good_answer(words)
+
+    with FakeRedis(answer) as fake, instance(fake, {"api": {**SLOW, "burst": 9}}) as weir:
+        wait_up(weir)
+        assert weir.get().get("RateLimit") == '"api";r=8;t=120'
+
+
 def test_a_leased_answer_says_when_the_window_ends():
     limits = {"api": {"rate": "2000000/1h", "algorithm": "fixed_window"}}
     with Redis() as redis, instance(redis, limits) as weir:
