@@ -225,3 +225,58 @@ def test_a_refund_that_misses_its_script_loads_it():
         assert weir.get().status == 200
         wait_for(lambda: len(loaded) == greeted + 1)
         assert b"'back'" in loaded[-1]
+
+
+@pytest.mark.parametrize("policies, wanted", [
+    (("open", "closed"), [503] * 6), (("open", "local"), [200] * 3 + [429] * 3),
+    (("closed", "local"), [503] * 6), (("open", "open"), [200] * 6)])
+def test_several_limits_without_redis(policies, wanted):
+    limits = {f"l{n}": {**SLOW, "burst": 2, "on_store_failure": policy}
+              for n, policy in enumerate(policies)}
+    with Redis() as redis, instance(redis, limits) as weir:
+        wait_up(weir)
+        redis.kill()
+        wait_for(lambda: redis_is(weir, "degraded"))
+        assert statuses(weir, 6) == wanted
+
+
+def test_a_killed_redis_and_the_next_one_at_its_port():
+    port = free_port()
+    with Redis(port=port) as redis, instance(redis, {"api": {**SLOW, "burst": 9}}) as weir:
+        wait_up(weir)
+        assert admitted(weir, 4) == 4
+        redis.ask("FLUSHALL")
+        assert admitted(weir, 4) == 4
+        redis.kill()
+        wait_for(lambda: redis_is(weir, "degraded"))
+        with Redis(port=port) as next_one:
+            wait_up(weir)
+            assert admitted(weir, 15) == 10
+            assert next_one.calls("evalsha") >= 10
+
+
+@pytest.mark.parametrize("limit", [{"burst": 9}, {"algorithm": "fixed_window"}])
+def test_a_fleet_recovers_without_a_burst(limit):
+    limits = {"api": {**SLOW, **limit}}
+    with Redis() as redis, instance(redis, limits) as one, instance(redis, limits) as two:
+        wait_up(one, two)
+        for weir in (one, two):
+            weir.wait_metric("weir_redis_instances", 2)
+        redis.pause()
+        for weir in (one, two):
+            wait_for(lambda weir=weir: redis_is(weir, "degraded"), 20)
+            assert admitted(weir, 10) == 5
+        redis.go_on()
+        wait_up(one, two)
+        assert [admitted(weir, 10) for weir in (one, two)] == [0, 0]
+
+
+def test_over_a_unix_socket_and_with_long_keys():
+    limits = {"api": {**SLOW, "burst": 2, "key": KEY}}
+    with Redis() as redis, \
+            instance(redis, limits, url=f"unix://{redis.socket_path}") as weir:
+        wait_up(weir)
+        for first in "ab":
+            assert admitted(weir, 5, headers=[("X-Key", first + "x" * 8191)]) == 3
+        keys = redis.ask("KEYS", "weir:rl:*")
+        assert len(keys) == 2 and all(len(key) < 64 for key in keys)
