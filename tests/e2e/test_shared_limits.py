@@ -246,6 +246,27 @@ def test_a_key_under_load_costs_redis_little_and_stays_within_its_rate():
         assert redis.calls("evalsha") - calls < asked / 8
 
 
+def test_four_instances_and_one_key():
+    """More than is due, offered by each: all of them together keep to the rate."""
+    limits = {"api": {"rate": "100/s", "burst": 5, "key": "host"}}
+    with Redis() as redis, instance(redis, limits) as one, instance(redis, limits) as two, \
+            instance(redis, limits) as three, instance(redis, limits) as four:
+        fleet = (one, two, three, four)
+        wait_up(*fleet)
+        began = time.monotonic()
+
+        def offer(n):
+            good = 0
+            while time.monotonic() < began + 3:
+                good += admitted(fleet[n], 20)
+            return good, time.monotonic()
+
+        found = in_threads(4, offer)
+        seconds = max(end for _, end in found) - began
+        assert sum(good for good, _ in found) <= 100 * seconds * 1.05 + 6
+        assert sum(weir.metric("weir_rate_limit_store_errors_total") for weir in fleet) == 0
+
+
 def test_it_is_given_back_what_a_limit_of_its_own_refuses():
     limits = {"shared": {**SLOW, "burst": 9}, "own": {**SLOW, "shared": False}}
     routes = [{"path": "/both", "respond": {"status": 200, "body": "ok"},
