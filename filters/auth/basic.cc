@@ -159,6 +159,7 @@ class Factory final : public proxy::FilterFactory {
  public:
   explicit Factory(std::shared_ptr<const Options> options) : options_(std::move(options)) {}
   std::string_view name() const override { return "auth"; }
+  bool asks_for_proof() const override { return true; }
   std::span<const std::string> own_fields() const override {
     return {&options_->user_header, options_->user_header.empty() ? size_t{0} : size_t{1}};
   }

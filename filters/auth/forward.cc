@@ -157,6 +157,7 @@ class Factory final : public proxy::FilterFactory {
  public:
   explicit Factory(std::shared_ptr<const Options> options) : options_(std::move(options)) {}
   std::string_view name() const override { return "auth"; }
+  bool asks_for_proof() const override { return true; }
   std::span<const std::string> own_fields() const override { return options_->own_fields; }
   proxy::Filter* create(Arena& arena) const override { return arena.make<Forward>(*options_); }
 

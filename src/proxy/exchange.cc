@@ -176,6 +176,7 @@ void Exchange::make_filters(const FilterChain& chain) {
   if (chain.empty()) return;
   filters_ = static_cast<Filter**>(arena_.allocate(chain.size() * sizeof(Filter*)));
   for (const auto& factory : chain) {
+    if (factory->asks_for_proof()) proof_filter_ = filters_count_;
     filters_[filters_count_++] = factory->create(arena_);
     attempt_edits_ |= factory->uses_on_attempt();
     late_edits_ |= factory->edits_last();
@@ -184,6 +185,7 @@ void Exchange::make_filters(const FilterChain& chain) {
 
 Step Exchange::run_request() {
   while (filters_seen_ < filters_count_) {
+    if (filters_seen_ == proof_filter_ && must_go_to_https()) return redirect_to_https();
     Filter* filter = filters_[filters_seen_++];
     FilterContext context(*this);
     park_called_ = false;

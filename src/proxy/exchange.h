@@ -325,7 +325,8 @@ class Exchange final : public net::Mortal,
   Filter** filters_ = nullptr;
   uint32_t filters_count_ = 0;
   uint32_t filters_seen_ = 0;
-  uint32_t response_filter_ = 0;  // next one to run, backwards, is response_filter_ - 1
+  uint32_t proof_filter_ = UINT32_MAX;  // index of the one that asks for proof
+  uint32_t response_filter_ = 0;        // next one to run, backwards, is response_filter_ - 1
   bool parked_ = false;
   bool park_called_ = false;
   bool response_begun_ = false;

@@ -108,6 +108,9 @@ class FilterFactory {
   // answers to requests that no site takes as well (Snapshot::stray_filters).
   virtual bool is_for_any_answer() const { return false; }
   virtual bool edits_last() const { return false; }  // its filters have an on_passed()
+  // Its filters look for what proves who a client is, and may ask for it: never in the clear where
+  // the listener leads to https.
+  virtual bool asks_for_proof() const { return false; }
   // Request fields that only its filters may set. Whatever clients send in them, or in what a
   // backend may take for them, is dropped on every route of the site; on those with such a filter
   // by that itself, once it has looked at it (Exchange::drop_site_fields()).

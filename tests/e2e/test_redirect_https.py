@@ -1,4 +1,5 @@
 """redirect_https: to the same host, path and query, for hosts that a site claims."""
+import crypt
 import socket
 import subprocess
 
@@ -126,6 +127,32 @@ def test_challenges_and_health_are_served(weir):
 
 def test_filters_come_first(weir):
     assert go(weir, "/denied/x")[0] == 403
+
+
+def test_nobody_is_asked_for_a_proof_in_the_clear(tmp_path):
+    users = tmp_path / "users"
+    users.write_text("ann:" + crypt.crypt("secret", "$5$saltsalt") + "\n")
+    ways = {"basic": {"users_file": str(users)}, "jwt": {"secret": "s" * 40},
+            "forward": {"upstream": "authz", "path": "/verify"}}
+    routes = [{"path": f"/{way}", "upstream": "app", "auth": {way: ways[way]}} for way in ways]
+    routes.append({**routes[0], "path": "/denied", "deny": ["127.0.0.1"]})
+    routes.append({"path": "=/probe", "respond": {}, "auth": {"basic": ways["basic"]}})
+    headers = {"response": {"set": {"X-Site": "a"}}}
+    with Origin() as origin, Origin() as authz, Weir(
+            {name: {"servers": [{"address": one.address}]}
+             for name, one in (("app", origin), ("authz", authz))},
+            [{"hosts": ["example.com"], "headers": headers, "routes": routes}],
+            listener={"redirect_https": True}, trusted_proxies=["127.0.0.1"]) as weir:
+        for way in ways:
+            for sent in ([], [("Authorization", "Basic YW5uOnNlY3JldA==")]):
+                status, location, answer = go(weir, f"/{way}", headers=sent)
+                assert (status, location) == (301, f"https://example.com/{way}")
+                assert answer.get("www-authenticate") is None and answer.get("x-site") == "a"
+        assert not authz.requests and not origin.requests
+        assert go(weir, "/denied")[0] == 403
+        assert go(weir, "/probe")[0] == 401  # is served in the clear, and so is what guards it
+        by_https = [("X-Forwarded-Proto", "https")]
+        assert [go(weir, f"/{way}", headers=by_https)[0] for way in ways] == [401, 401, 200]
 
 
 def test_hsts_is_for_tls_only(weir):
