@@ -251,7 +251,7 @@ Step Exchange::run_response() {
   if (!response_begun_) {
     response_begun_ = true;
     response_filter_ = filters_seen_;
-    if (!filters_made_) edit_stray_answer();
+    if (!filters_made_ && !is_fetch_) edit_stray_answer();
     if (side_ != nullptr) tell_side();
   }
   while (response_filter_ > 0) {

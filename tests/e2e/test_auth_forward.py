@@ -96,6 +96,23 @@ def test_the_proof_may_become_another_one():
         assert at_server(weir.get("/", headers=BEARER), "authorization") == ["inner"]
 
 
+def test_edits_of_answers_are_not_for_that_of_the_auth_server():
+    edits = {"response": {"remove": ["X-User"], "add": {"X-Weir": "1"}}}
+
+    def answer(conn, request):
+        known = request.get("authorization") is not None
+        conn.answer(b"", "200 OK" if known else "401 No", [("X-User", "ann")])
+
+    with Origin() as origin, Origin(by_request(answer)) as authz, \
+            weir_for(origin, authz, {"copy_headers": ["X-User"]},
+                     defaults={"headers": edits, "security_headers": "standard"}) as weir:
+        passed = weir.get("/", headers=BEARER)
+        assert at_server(passed, "x-user") == ["ann"] and passed.all("x-weir") == ["1"]
+        denied = weir.get("/")
+        assert denied.status == 401 and denied.get("x-user") is None
+        assert denied.all("x-weir") == ["1"] and len(denied.all("x-content-type-options")) == 1
+
+
 def test_fields_for_the_client():
     said = [("Set-Cookie", "s=1"), ("Set-Cookie", "t=2"), ("X-Plan", "gold"), ("X-Else", "no")]
 
