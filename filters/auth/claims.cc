@@ -4,11 +4,15 @@
 #include <utility>
 #include <vector>
 
+#include "base/limits.h"
+
 namespace weir::filters::auth {
 
 namespace {
 
 constexpr int kNestedMax = 3;  // maps in maps whose members are claims of their own
+
+using Entry = proxy::Claims::Entry;
 
 std::string json_of(const Json& value) {
   return value.dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -28,7 +32,7 @@ bool has_plain_items(const Json& list) {
   return true;
 }
 
-proxy::Claims::Entry entry_of(std::string name, const Json& value) {
+Entry entry_of(std::string name, const Json& value) {
   if (!value.is_array() || !has_plain_items(value)) return {std::move(name), text_of(value), false};
   std::string text;
   for (const Json& item : value) {
@@ -38,23 +42,43 @@ proxy::Claims::Entry entry_of(std::string name, const Json& value) {
   return {std::move(name), std::move(text), true};
 }
 
-void add_members(const Json& object, const std::string& prefix, int depth,
-                 std::vector<proxy::Claims::Entry>& out) {
-  for (const auto& [name, value] : object.items()) {
-    if (!value.is_null()) out.push_back(entry_of(prefix + name, value));
+// Bounded, because a name is repeated by each of the members below it.
+class Collector {
+ public:
+  void add_members(const Json& object, const std::string& prefix, int depth) {
+    for (const auto& [name, value] : object.items()) {
+      if (!value.is_null() && fits(prefix.size() + name.size()))
+        add(entry_of(prefix + name, value));
+    }
+    if (depth == kNestedMax) return;
+    for (const auto& [name, value] : object.items()) {
+      if (value.is_object() && fits(prefix.size() + name.size())) {
+        add_members(value, prefix + name + '.', depth + 1);
+      }
+    }
   }
-  if (depth == kNestedMax) return;
-  for (const auto& [name, value] : object.items()) {
-    if (value.is_object()) add_members(value, prefix + name + '.', depth + 1, out);
+  std::vector<Entry> take() { return std::move(entries_); }
+
+ private:
+  bool fits(size_t text_bytes) const { return sizeof(Entry) + text_bytes <= left_bytes_; }
+
+  void add(Entry entry) {
+    const size_t text_bytes = entry.name.size() + entry.text.size();
+    if (!fits(text_bytes)) return;
+    left_bytes_ -= sizeof(Entry) + text_bytes;
+    entries_.push_back(std::move(entry));
   }
-}
+
+  size_t left_bytes_ = limits::kClaimsBytes;
+  std::vector<Entry> entries_;
+};
 
 }  // namespace
 
 std::shared_ptr<const proxy::Claims> claims_of(const Json& payload) {
-  std::vector<proxy::Claims::Entry> entries;
-  add_members(payload, {}, 0, entries);
-  return std::make_shared<const proxy::Claims>(std::move(entries));
+  Collector collector;
+  collector.add_members(payload, {}, 0);
+  return std::make_shared<const proxy::Claims>(collector.take());
 }
 
 }  // namespace weir::filters::auth

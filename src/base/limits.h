@@ -176,6 +176,8 @@ inline constexpr uint64_t kVerifiedPasswordS = 60;
 
 // A token that proves who sends a request. Longer: 401.
 inline constexpr size_t kTokenBytes = 8192;
+// The claims of a token, as text, with their names. What is more of them is not looked at.
+inline constexpr size_t kClaimsBytes = 16 * 1024;
 // Tokens that are known to hold, and how long at most. More: some are verified again.
 inline constexpr size_t kVerifiedTokens = 32768;
 inline constexpr uint64_t kVerifiedTokenS = 3600;

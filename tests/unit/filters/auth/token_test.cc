@@ -244,5 +244,30 @@ TEST_CASE("token: claims as text") {
   CHECK(world.claim("") == "(none)");
 }
 
+TEST_CASE("token: what is known of its claims is bounded in bytes") {
+  World world;
+  // Of the members "0" to "449", with this before their names.
+  const auto bytes = [&world](const std::string& prefix) {
+    size_t sum = 0;
+    for (int i = 0; i < 450; ++i) {
+      const auto* const entry = world.result.claims->find(prefix + std::to_string(i));
+      if (entry != nullptr) sum += sizeof *entry + entry->name.size() + entry->text.size();
+    }
+    return sum;
+  };
+  std::string members = R"("sub":"ann")";
+  for (int i = 0; i < 450; ++i) members += ",\"" + std::to_string(i) + "\":1";
+  REQUIRE(world.fault(token("{" + members + "}")) == TokenFault::kNone);
+  CHECK(bytes({}) <= limits::kClaimsBytes);
+
+  const std::string outer(1200, 'o');
+  REQUIRE(world.fault(token(R"({"sub":"ann",")" + outer + R"(":{)" + members + "}}")) ==
+          TokenFault::kNone);
+  CHECK(bytes(outer + ".") <= limits::kClaimsBytes);
+  CHECK(world.claim("sub") == "ann");  // outer members come first
+  CHECK(world.claim(outer + ".0") == "1");
+  CHECK(world.claim(outer + ".449") == "(none)");
+}
+
 }  // namespace
 }  // namespace weir::filters::auth
