@@ -140,7 +140,8 @@ class Jwt final : public proxy::Filter {
     }
     for (const ClaimMatch& match : options_.must_match) {
       const Claims::Entry* const entry = claims_->find(match.claim);
-      if (!matches(match.part, entry == nullptr ? std::string_view() : entry->text, head)) {
+      // Who has no part of his own has none at all: servers would be told nothing of whose it is.
+      if (entry == nullptr || entry->text.empty() || !matches(match.part, entry->text, head)) {
         return &kMismatch;
       }
     }

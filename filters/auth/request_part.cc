@@ -51,8 +51,8 @@ FoundToken find_token(const std::vector<Part>& places, const http::HeaderList& h
 bool matches(const Part& part, std::string_view claim, const http::RequestHead& head) {
   bool same = true;
   switch (part.kind) {
-    case Part::Kind::kHost: return !claim.empty() && iequals(head.host, claim);
-    case Part::Kind::kSubdomain: return !claim.empty() && iequals(first_label(head.host), claim);
+    case Part::Kind::kHost: return iequals(head.host, claim);
+    case Part::Kind::kSubdomain: return iequals(first_label(head.host), claim);
     case Part::Kind::kQuery:
       http::for_each_parameter(head.query, [&](std::string_view name, std::string_view value) {
         if (http::equals_decoded(name, part.name)) same &= http::equals_decoded(value, claim);

@@ -16,8 +16,8 @@ struct FoundToken {
 // In the first place that has one.
 FoundToken find_token(const std::vector<Part>& places, const http::HeaderList& headers);
 
-// Whether a part of the request says what the claim does. A field, parameter or cookie that is not
-// there says nothing that could be wrong; all that are there have to agree.
+// Whether a part of the request says what the claim does, which is not empty. A field, parameter or
+// cookie that is not there says nothing that could be wrong; all that are there have to agree.
 bool matches(const Part& part, std::string_view claim, const http::RequestHead& head);
 
 }  // namespace weir::filters::auth

@@ -53,6 +53,7 @@ def pair(keys):
             "tenantId": "header:X-Tenant-ID"}, claims_to_headers={"sub": "X-User"})},
         {"path": "/host", **up, "auth": jwt(must_match={"tenantId": "subdomain"})},
         {"path": "/query", **up, "auth": jwt(must_match={"tenantId": "query:tenant"})},
+        {"path": "/cookie", **up, "auth": jwt(must_match={"tenantId": "cookie:tenant"})},
         {"path": "/admin", **up, "auth": jwt(
             claims={"role": ["admin", "owner"], "permissions": "orders:write"})},
         {"path": "/scope", **up, "auth": jwt(claims={"scope": "write"})},
@@ -249,6 +250,24 @@ def test_tenants_do_not_see_each_other(pair):
     assert get(pair, "/query", token).status == 200
     for query in ("tenant=t2", "tenant=t1&tenant=t2", "ten%61nt=t2", "tenant"):
         assert get(pair, f"/query?{query}", token).status == 403, query
+
+
+@pytest.mark.parametrize("claim", [{}, {"tenantId": None}, {"tenantId": ""}, {"tenantId": [""]}])
+def test_a_token_of_no_tenant_is_nobodys(pair, claim):
+    token = bearer(hs(claims(**claim)))
+    for target, sent in (("/tenant", []), ("/tenant", [("X-Tenant-ID", "")]), ("/query", []),
+                         ("/query?tenant", []), ("/query?tenant=", []), ("/cookie", []),
+                         ("/cookie", [("Cookie", "tenant=")]), ("/host", [])):
+        response = get(pair, target, token, *sent, host="t1.test")
+        assert response.status == 403, (target, sent)
+
+
+def test_a_cookie_that_has_to_match(pair):
+    token = bearer(hs(claims(tenantId="t1")))
+    for cookie in ([], [("Cookie", "a=b; tenant=t1")]):
+        assert get(pair, "/cookie", token, *cookie).status == 200
+    for cookie in ("tenant=t2", "tenant=", "tenant=t1; tenant=t2"):
+        assert get(pair, "/cookie", token, ("Cookie", cookie)).status == 403, cookie
 
 
 def test_who_may(pair):
