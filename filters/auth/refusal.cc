@@ -14,7 +14,10 @@ proxy::LocalReply refuse(const char* method, const Refusal& refusal, std::string
   reply.why = refusal.why;
   reply.headers.emplace_back("Cache-Control", "no-store");
   if (!challenge.empty()) reply.headers.emplace_back("WWW-Authenticate", std::move(challenge));
-  if (refusal.status == 503) reply.headers.emplace_back("Retry-After", "1");
+  if (refusal.status == 503) {
+    reply.kind = ErrorKind::kOverload;
+    reply.headers.emplace_back("Retry-After", "1");
+  }
   return reply;
 }
 

@@ -207,9 +207,7 @@ Step Exchange::edit_request() {
   for (uint32_t i = 0; i < filters_count_; ++i) {
     FilterContext context(*this);
     std::optional<LocalReply> refused = filters_[i]->on_passed(context, request_);
-    if (!refused) continue;
-    const Error error = refused->error();
-    return reply(std::move(*refused), error);
+    if (refused) return reply_of_filter(std::move(*refused));
   }
   return run_action();
 }

@@ -23,6 +23,7 @@ Resume::Resume(Resume&& other) noexcept
 Resume::~Resume() {
   if (worker_ == nullptr) return;
   LocalReply dropped;
+  dropped.kind = ErrorKind::kInternal;
   dropped.why = "a filter dropped the exchange";
   fire(false, std::move(dropped));
 }

@@ -38,6 +38,9 @@ std::string_view proxy_status(const Error& error) {
     case ErrorKind::kMalformed: return "weir; error=http_protocol_error";
     case ErrorKind::kTooLarge: return "weir; error=http_response_header_section_size";
     case ErrorKind::kNoServer: return "weir; error=destination_unavailable";
+    case ErrorKind::kRefused:
+      if (error.source == Source::kWeir) return "weir; error=http_request_denied";
+      return "weir; error=proxy_internal_error";
     case ErrorKind::kOverload:
       if (error.source == Source::kUpstream) return "weir; error=connection_limit_reached";
       return "weir; error=proxy_internal_error";
@@ -152,6 +155,7 @@ Step Exchange::reply(LocalReply local, const Error& error) {
 Step Exchange::reply_of_filter(LocalReply local) {
   Error error;
   if (local.status >= 400) error = local.error();
+  if (local.status >= 500) local.headers.emplace_back("Proxy-Status", proxy_status(error));
   return reply(std::move(local), error);
 }
 

@@ -198,6 +198,7 @@ def test_more_than_helpers_can_do_is_refused_and_those_who_are_known_pass():
         assert get(weir, "/", good).status == 200
         response = clients[-1].response()
         assert response.status == 503 and response.get("Retry-After")
+        assert response.get("Proxy-Status") == "weir; error=proxy_internal_error"
         for client in clients:  # whoever leaves is waited for by nobody
             client.reset()
         assert get_hashed(weir, ("Authorization", basic("a", "again"))) == 401

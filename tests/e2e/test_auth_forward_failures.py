@@ -40,6 +40,7 @@ def test_any_other_status_is_no_answer(kind):
         answer = weir.get("/x")
         assert answer.status == 503 and b"stack" not in answer.body
         assert answer.get("retry-after") == "1" and answer.get("cache-control") == "no-store"
+        assert answer.get("proxy-status") == "weir; error=proxy_internal_error"
         assert not origin.requests and refused(weir, "status") == 1
         assert weir.log_of("/x")[0]["error"] == \
             "upstream: refused: auth server: neither passed nor denied"
@@ -90,7 +91,9 @@ def test_a_slow_server_is_none():
     handler, release = holding()
     with Origin() as origin, Origin(handler) as authz, \
             weir_for(origin, authz, {"timeout": "200ms"}) as weir:
-        assert weir.get("/x").status == 503
+        answer = weir.get("/x")
+        assert answer.status == 503
+        assert answer.get("proxy-status") == "weir; error=http_response_timeout"
         assert refused(weir, "timeout") == 1 and not origin.requests
         assert weir.log_of("/x")[0]["error"] == "upstream: timeout: auth server: total timeout"
         assert weir.metric("weir_upstream_failures_total", upstream="authz", reason="timeout") == 1

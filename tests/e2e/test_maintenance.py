@@ -72,6 +72,7 @@ def test_a_file_closes_a_site_and_opens_it_again(pair):
     assert closed.body == b"<h1>closed</h1> 503"
     assert closed.get("Retry-After") == "300" and closed.get("Cache-Control") == "no-store"
     assert closed.get("X-Content-Type-Options") == "nosniff"
+    assert closed.get("Proxy-Status") == "weir; error=http_request_denied"
     seen = len(origin.requests)
     assert get(weir, "/nowhere", method="POST").status == 503
     assert len(origin.requests) == seen

@@ -116,6 +116,7 @@ def test_what_holds_without_redis(policy, wanted):
         assert (answer.get("RateLimit") is not None) == (policy == "local")
         if policy == "closed":
             assert answer.get("Retry-After") == "1"
+            assert answer.get("Proxy-Status") == "weir; error=http_request_denied"
 
 
 def test_each_instance_has_its_share():
