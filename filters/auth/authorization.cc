@@ -24,7 +24,7 @@ Authorization find_authorization(const http::HeaderList& headers, std::string_vi
   }
   if (only == nullptr) return {};
   const std::string_view value = only->value;
-  const size_t end = std::min(value.find(' '), value.size());
+  const size_t end = std::min(value.find_first_of(" \t"), value.size());
   if (!iequals(value.substr(0, end), scheme)) return {};
   return {State::kGiven, trim_ows(value.substr(end))};
 }

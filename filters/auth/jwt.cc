@@ -12,6 +12,7 @@
 #include "filters/auth/refusal.h"
 #include "filters/auth/request_part.h"
 #include "filters/auth/verified_table.h"
+#include "http/rules.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/subject.h"
@@ -156,7 +157,10 @@ class Jwt final : public proxy::Filter {
     if (options_.strip) {
       for (const Part& part : options_.from) {
         if (part.kind == Part::Kind::kBearer) headers.remove(http::HeaderId::kAuthorization);
-        if (part.kind == Part::Kind::kHeader) headers.remove(part.name);
+        if (part.kind != Part::Kind::kHeader) continue;
+        headers.remove_if([&part](const http::Header& field) {
+          return http::same_variable(field.name, part.name);
+        });
       }
     }
     for (const ClaimHeader& header : options_.headers) {

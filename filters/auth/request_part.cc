@@ -23,7 +23,8 @@ FoundToken find_in(const Part& part, const http::HeaderList& headers) {
   }
   if (part.kind == Part::Kind::kHeader) {
     for (const http::Header& header : headers) {
-      if (iequals(header.name, part.name)) take(header.value);
+      // A look-alike, which a server may take for it, is held to the same.
+      if (http::same_variable(header.name, part.name)) take(header.value);
     }
   } else {
     http::for_each_cookie(headers, [&](std::string_view name, std::string_view value) {

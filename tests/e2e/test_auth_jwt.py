@@ -210,6 +210,8 @@ def test_optional_is_no_licence_for_bad_tokens(pair):
     assert get(pair, "/told").status == 200
     assert get(pair, "/told", bearer(hs(claims(exp=1)))).status == 401
     assert get(pair, "/told", bearer("x")).status == 401
+    for blank in ("\t", " \t", "\t "):
+        assert get(pair, "/told", ("Authorization", f"Bearer{blank}forged")).status == 401
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\0b", " a", "a ", "a\x7fb"])
@@ -298,6 +300,11 @@ def test_places_where_a_token_may_stand(pair):
     assert get(pair, "/places", ("Cookie", f"session={good}; session={good}")).status == 400
     assert get(pair, "/places", ("X-Token", good), ("X-Token", good)).status == 400
     assert get(pair, "/places").status == 401
+    # What a server may take for the field is held to the same.
+    assert get(pair, "/places", ("X_Token", bad), bearer(good)).status == 401
+    assert get(pair, "/places", ("X-Token", good), ("x_token", "forged")).status == 400
+    response = get(pair, "/places", ("X_Token", good))
+    assert response.status == 200 and at_server(response, "X_Token") == []
 
 
 def test_the_claim_that_names_the_user(pair):
