@@ -11,6 +11,8 @@ namespace {
 
 constexpr uint64_t kManaged = http::kHopByHopMask | http::bit(http::HeaderId::kContentLength) |
                               http::bit(http::HeaderId::kHost) | http::bit(http::HeaderId::kExpect);
+constexpr uint64_t kProofs =
+    http::bit(http::HeaderId::kAuthorization) | http::bit(http::HeaderId::kCookie);
 
 bool check_name(const options::Node& at, std::string_view name, uint64_t managed,
                 options::Problems& problems) {
@@ -65,6 +67,17 @@ bool check_header_name(const options::Node& at, std::string_view name,
 bool check_filled_header_name(const options::Node& at, std::string_view name,
                               options::Problems& problems) {
   return check_name(at, name, kManaged | http::kForwardingMask, problems);
+}
+
+bool is_proof(std::string_view name) { return (http::bit(http::classify(name)) & kProofs) != 0; }
+
+bool check_own_header_name(const options::Node& at, std::string_view name,
+                           options::Problems& problems) {
+  if (!check_filled_header_name(at, name, problems)) return false;
+  if (!is_proof(name)) return true;
+  problems.error(at, shown_name(at, name) + " is what clients prove themselves by",
+                 "it would be taken from them on every route of the site");
+  return false;
 }
 
 bool read_header_value(const options::Node& value, options::Problems& problems,

@@ -24,6 +24,15 @@ bool check_header_name(const options::Node& at, std::string_view name, options::
 bool check_filled_header_name(const options::Node& at, std::string_view name,
                               options::Problems& problems);
 
+// What a client proves itself by (Authorization, Cookie): elsewhere on the site that may well be
+// for the servers.
+bool is_proof(std::string_view name);
+
+// The same as check_filled_header_name(), of a field that no client may send on the whole site:
+// also reports those that clients prove themselves by.
+bool check_own_header_name(const options::Node& at, std::string_view name,
+                           options::Problems& problems);
+
 // Text with $variables and captures. `pattern` is what \1 are groups of; null: the path_regex of
 // the route around `value`.
 bool read_template(const options::Node& value, options::Problems& problems, proxy::Template& out,

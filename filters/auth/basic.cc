@@ -203,7 +203,7 @@ SettingsPtr basic_read(const options::Node& value, const Reading& reading) {
   options.challenge = "Basic " + read_realm(map) + ", charset=\"UTF-8\"";
   if (const options::Node* header = map.find("user_header")) {
     if (options::read_string(*header, reading.problems, options.user_header)) {
-      check_filled_header_name(*header, options.user_header, reading.problems);
+      check_own_header_name(*header, options.user_header, reading.problems);
     }
   }
   map.boolean("strip", options.strip);

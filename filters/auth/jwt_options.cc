@@ -207,7 +207,7 @@ void read_headers(MapReader& map, JwtOptions& options) {
   for (const Node* entry : entries) {
     std::string name;
     if (options::read_string(*entry, map.problems(), name) &&
-        check_filled_header_name(*entry, name, map.problems())) {
+        check_own_header_name(*entry, name, map.problems())) {
       add_header(*entry, entry->key, std::move(name), map.problems(), options);
     }
   }
@@ -237,7 +237,7 @@ void read_must_match(MapReader& map, JwtOptions& options) {
     std::optional<Part> part = read_part(*entry, map.problems(), kWords);
     if (!part) continue;
     if (part->kind == Part::Kind::kHeader) {
-      if (!check_filled_header_name(*entry, part->name, map.problems())) continue;
+      if (!check_own_header_name(*entry, part->name, map.problems())) continue;
       add_header(*entry, entry->key, part->name, map.problems(), options);
     }
     options.must_match.push_back({entry->key, std::move(*part)});

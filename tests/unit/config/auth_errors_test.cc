@@ -84,6 +84,10 @@ TEST_CASE("auth errors: basic") {
         "backslashes"}},
       {"{basic: {users_file: users, user_header: Connection}}",
        {"68: .basic.user_header: \"Connection\" is managed by weir and cannot be configured"}},
+      {"{basic: {users_file: users, user_header: authorization}}",
+       {"68: .basic.user_header: \"authorization\" is what clients prove themselves by; it would "
+        "be "
+        "taken from them on every route of the site"}},
       {"{basic: {users_file: users, strip: yes}}",
        {"68: .basic.strip: must be true or false, not \"yes\""}},
   });
@@ -135,6 +139,15 @@ TEST_CASE("auth errors: the rules of jwt") {
       {jwt("issuer: a, audience: [b, c], leeway: 1m, required: [], from: cookie:s"), {}},
       {jwt("claims: {role: [a, b], scope: c}, claims_to_headers: {sub: X-User}"), {}},
       {jwt("must_match: {a: host, b: subdomain, c: query:x, d: cookie:y, e: header:X-Z}"), {}},
+      {jwt("claims_to_headers: {a: Authorization, b: Cookie}"),
+       {"88: .jwt.claims_to_headers.a: \"Authorization\" is what clients prove themselves by; it "
+        "would be taken from them on every route of the site",
+        "106: .jwt.claims_to_headers.b: \"Cookie\" is what clients prove themselves by; it would "
+        "be "
+        "taken from them on every route of the site"}},
+      {jwt("must_match: {a: 'header:Cookie'}"),
+       {"81: .jwt.must_match.a: \"Cookie\" is what clients prove themselves by; it would be taken "
+        "from them on every route of the site"}},
       {jwt("issuer: []"), {"68: .jwt.issuer: is empty"}},
       {jwt("audience: {}"), {"68: .jwt.audience: must be a list, not a map"}},
       {jwt("leeway: 30"),
