@@ -25,7 +25,8 @@ namespace {
 struct Options {
   proxy::Route route;  // where to ask, and for how long
   Question question;
-  Names own_fields;  // of copy_headers, what no client may say elsewhere on the site either
+  Names copy_headers;  // of the answer, which says them instead of the client
+  Names own_fields;    // of these, what no client may say elsewhere on the site either
   Names response_headers;
 };
 
@@ -69,11 +70,10 @@ class Forward final : public proxy::Filter, public proxy::Fetch::User {
     proxy::Exchange& exchange = context.exchange();
     std::pair<proxy::Parked, proxy::Resume> parked = context.park();
     wait_.emplace(std::move(parked.second), exchange, *this);
-    options_.question.ask(head, exchange.scheme(), wait_->fetch.request());
+    options_.question.ask(head, exchange.scheme(), exchange.site_fields(), wait_->fetch.request());
     exchange.drop_site_fields();
-    head.headers.remove_if([this](const http::Header& field) {
-      return are_alike(options_.question.copy_headers, field.name);
-    });
+    head.headers.remove_if(
+        [this](const http::Header& field) { return are_alike(options_.copy_headers, field.name); });
     wait_->fetch.start();
     return parked.first;
   }
@@ -124,7 +124,7 @@ class Forward final : public proxy::Filter, public proxy::Fetch::User {
     proxy::Exchange& exchange = wait_->exchange;
     Arena& arena = exchange.arena();
     for (const http::Header& field : head.headers) {
-      const bool for_server = are_named(options_.question.copy_headers, field.name);
+      const bool for_server = are_named(options_.copy_headers, field.name);
       const bool for_client = are_named(options_.response_headers, field.name);
       if (!for_server && !for_client) continue;
       const http::Header copy = {arena.copy(field.name), arena.copy(field.value), field.id};
@@ -228,10 +228,10 @@ SettingsPtr forward_read(const options::Node& value, const Reading& reading) {
                question.request_headers.emplace());
   }
   read_names(map, "copy_headers", &check_filled_header_name, reading.problems,
-             question.copy_headers);
+             options.copy_headers);
   read_names(map, "response_headers", &check_header_name, reading.problems,
              options.response_headers);
-  for (const std::string& name : question.copy_headers) {
+  for (const std::string& name : options.copy_headers) {
     if (!is_proof(name)) options.own_fields.push_back(name);
   }
   map.finish();

@@ -40,21 +40,16 @@ bool are_alike(const Names& names, std::string_view name) {
                      [name](const std::string& entry) { return http::same_variable(entry, name); });
 }
 
-bool is_proof(std::string_view name) {
-  const http::HeaderId id = http::classify(name);
-  return id == http::HeaderId::kAuthorization || id == http::HeaderId::kCookie;
-}
-
-bool Question::goes_along(const http::Header& field) const {
+bool Question::goes_along(const http::Header& field, const Names& not_clients) const {
   const bool named = request_headers && are_named(*request_headers, field.name);
   if (request_headers && !named) return false;
   if (http::is_hop_by_hop(field) || is_about_the_resource(field.name)) return false;
   if (is_told(field.name)) return false;
-  return named || is_proof(field.name) || !are_alike(copy_headers, field.name);
+  return named || !are_alike(not_clients, field.name);
 }
 
 void Question::ask(const http::RequestHead& request, std::string_view scheme,
-                   http::RequestHead& out) const {
+                   const Names& not_clients, http::RequestHead& out) const {
   Arena& arena = out.headers.arena();
   const size_t mark = std::min(target.find('?'), target.size());
   out.target = target;
@@ -63,7 +58,7 @@ void Question::ask(const http::RequestHead& request, std::string_view scheme,
   out.authority = host.empty() ? request.authority : std::string_view(host);
   out.host = http::host_of(out.authority, arena);
   for (const http::Header& field : request.headers) {
-    if (goes_along(field)) out.headers.add(field);
+    if (goes_along(field, not_clients)) out.headers.add(field);
   }
   for (const std::string_view name : kMethodFields) out.headers.add(name, request.method_text);
   for (const std::string_view name : kTargetFields) out.headers.add(name, request.target);

@@ -15,22 +15,21 @@ using Names = std::vector<std::string>;  // of fields
 bool are_named(const Names& names, std::string_view name);
 // The same, and what a backend may take for one of them.
 bool are_alike(const Names& names, std::string_view name);
-// What a client proves itself by: elsewhere on the site that may well be for the servers.
-bool is_proof(std::string_view name);
 
 // As configured. Immutable; any thread.
 struct Question {
   std::string target;                    // "/verify?a=b"
   std::string host;                      // empty: the client's
   std::optional<Names> request_headers;  // nothing: all
-  Names copy_headers;                    // of the answer, which says them instead of the client
 
   // Into `out`, an empty GET: text of `request`, of this, and of out's arena. Its fields: those of
-  // the client's that may go along, and what tells of the request.
-  void ask(const http::RequestHead& request, std::string_view scheme, http::RequestHead& out) const;
+  // the client's that may go along, and what tells of the request. Of `not_clients`, which weir
+  // says and not the client, those that are asked for by name.
+  void ask(const http::RequestHead& request, std::string_view scheme, const Names& not_clients,
+           http::RequestHead& out) const;
 
  private:
-  bool goes_along(const http::Header& field) const;
+  bool goes_along(const http::Header& field, const Names& not_clients) const;
 };
 
 }  // namespace weir::filters::auth

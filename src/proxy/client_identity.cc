@@ -27,7 +27,9 @@ void Exchange::drop_reserved_fields(http::HeaderList& fields) const {
   if (site_ != nullptr) drop(site_->own_fields, fields);
 }
 
-void Exchange::drop_site_fields() { drop(site_->own_fields, request_.headers); }
+const std::vector<std::string>& Exchange::site_fields() const { return site_->own_fields; }
+
+void Exchange::drop_site_fields() { drop(site_fields(), request_.headers); }
 
 // Before routes and filters look at the request: nobody but weir says who the client is.
 void Exchange::tell_client_identity() {

@@ -104,6 +104,7 @@ class Exchange final : public net::Mortal,
   const Subject* subject() const { return subject_; }
   void set_subject(const Subject& subject) { subject_ = &subject; }
   // FilterFactory::own_fields(), of all filters of the site.
+  const std::vector<std::string>& site_fields() const;
   void drop_site_fields();
   // Bits of kForwardingMask: servers get these fields as they stand in request(), or do not stand
   // there, and weir tells nothing of its own in them.

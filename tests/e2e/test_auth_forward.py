@@ -59,6 +59,21 @@ def test_the_question_as_configured():
         assert at_server(answer, "host") == ["test"]
 
 
+def test_what_only_weir_says_is_not_asked_about_as_said_by_the_client():
+    staff = {"jwt": {"secret": "s" * 40, "claims_to_headers": {"sub": "X-Staff"}}}
+    spoofed = [("X-Staff", "root"), ("X_Staff", "root"), ("X-User", "eve")]
+    for forward, seen in (({}, None), ({"request_headers": ["X-Staff"]}, "root")):
+        with Origin() as origin, Origin(PASSES) as authz, weir_for(origin, authz, forward) as weir:
+            weir.config["sites"][0]["routes"][0]["auth"] = staff
+            weir.write_config()
+            weir.reload()
+            answer = weir.get("/", headers=spoofed)
+            assert at_server(answer, "x-staff") == at_server(answer, "x_staff") == []
+            (asked,) = authz.requests
+            assert asked.get("x-staff") == seen
+            assert asked.get("x_staff") is None and asked.get("x-user") is None
+
+
 # ---- who passes ----
 
 @pytest.mark.parametrize("status", ["200 OK", "204 No Content", "299 So"])
