@@ -117,21 +117,30 @@ bool KeySet::add_jwks(std::string_view text, bool secrets, std::vector<Fault>& f
 
 void KeySet::add(VerifyKey::Ptr key) { keys_.push_back({{}, std::nullopt, std::move(key)}); }
 
-void KeySet::find(std::string_view kid, net::SignatureAlgorithm algorithm, Candidates& out) const {
+void KeySet::Key::offer(net::SignatureAlgorithm algorithm, Candidates& out) const {
+  if (out.count != out.keys.size() && is_for(algorithm)) out.keys[out.count++] = key.get();
+}
+
+void KeySet::find_named(std::string_view kid, net::SignatureAlgorithm algorithm,
+                        Candidates& out) const {
+  if (kid.empty()) return;
   for (const Key& key : keys_) {
-    const bool named = !kid.empty() && key.kid == kid;
-    out.known_kid |= named;
-    if (!named && !kid.empty() && !key.kid.empty()) continue;
-    if (key.only && *key.only != algorithm) continue;
-    if (!key.key->fits(algorithm) || out.count == out.keys.size()) continue;
-    out.keys[out.count++] = key.key.get();
+    if (key.kid != kid) continue;
+    out.known_kid = true;
+    key.offer(algorithm, out);
+  }
+}
+
+void KeySet::find_others(std::string_view kid, net::SignatureAlgorithm algorithm,
+                         Candidates& out) const {
+  for (const Key& key : keys_) {
+    if (kid.empty() || key.kid.empty()) key.offer(algorithm, out);
   }
 }
 
 bool KeySet::fits_any(net::SignatureAlgorithm algorithm) const {
-  return std::any_of(keys_.begin(), keys_.end(), [&](const Key& key) {
-    return (!key.only || *key.only == algorithm) && key.key->fits(algorithm);
-  });
+  return std::any_of(keys_.begin(), keys_.end(),
+                     [algorithm](const Key& key) { return key.is_for(algorithm); });
 }
 
 void KeyRing::replace(std::shared_ptr<const KeySet> keys, std::string_view text) {

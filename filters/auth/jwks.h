@@ -31,15 +31,16 @@ class KeySet {
   // A key without a name.
   void add(net::VerifyKey::Ptr key);
 
-  // The keys that may have signed: those of the token's `kid`, or, of a token or a key without one,
-  // all that fit. Bounded, whatever the token says.
+  // The keys that may have signed: those of the token's `kid`, and then, of a token or a key
+  // without one, all that fit. Bounded, whatever the token says.
   static constexpr size_t kTriedMax = 8;
   struct Candidates {
     std::array<const net::VerifyKey*, kTriedMax> keys = {};
     size_t count = 0;
     bool known_kid = false;  // some key has the token's kid; whether it fits or not
   };
-  void find(std::string_view kid, net::SignatureAlgorithm algorithm, Candidates& out) const;
+  void find_named(std::string_view kid, net::SignatureAlgorithm algorithm, Candidates& out) const;
+  void find_others(std::string_view kid, net::SignatureAlgorithm algorithm, Candidates& out) const;
 
   size_t size() const { return keys_.size(); }
   bool fits_any(net::SignatureAlgorithm algorithm) const;
@@ -49,6 +50,10 @@ class KeySet {
     std::string kid;
     std::optional<net::SignatureAlgorithm> only;  // its `alg`
     net::VerifyKey::Ptr key;
+    void offer(net::SignatureAlgorithm algorithm, Candidates& out) const;
+    bool is_for(net::SignatureAlgorithm algorithm) const {
+      return (!only || *only == algorithm) && key->fits(algorithm);
+    }
   };
   std::vector<Key> keys_;
 };

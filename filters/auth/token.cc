@@ -77,8 +77,13 @@ TokenFault check_signature(const Parts& parts, const TokenKeys& keys, SignatureA
   std::string signature;
   if (!decode_base64(Base64::kUrl, parts.signature, signature)) return TokenFault::kMalformed;
   KeySet::Candidates candidates;
-  if (keys.own != nullptr) keys.own->find(kid, algorithm, candidates);
-  if (keys.fetched != nullptr) keys.fetched->find(kid, algorithm, candidates);
+  const KeySet* const sets[] = {keys.own, keys.fetched};
+  for (const KeySet* set : sets) {
+    if (set != nullptr) set->find_named(kid, algorithm, candidates);
+  }
+  for (const KeySet* set : sets) {
+    if (set != nullptr) set->find_others(kid, algorithm, candidates);
+  }
   if (candidates.count == 0) return TokenFault::kKey;
   for (size_t i = 0; i < candidates.count; ++i) {
     if (candidates.keys[i]->verify(algorithm, parts.signed_text, signature)) {

@@ -22,7 +22,8 @@ void check_keys(std::string_view text, bool secrets) {
     const auto algorithm = static_cast<SignatureAlgorithm>(i);
     for (const std::string_view kid : {std::string_view(), std::string_view("1")}) {
       KeySet::Candidates found;
-      keys.find(kid, algorithm, found);
+      keys.find_named(kid, algorithm, found);
+      keys.find_others(kid, algorithm, found);
       WEIR_CHECK(found.count <= KeySet::kTriedMax && found.count <= keys.size());
       for (size_t k = 0; k < found.count; ++k) {
         const net::VerifyKey& key = *found.keys[k];

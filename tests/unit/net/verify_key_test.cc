@@ -29,7 +29,7 @@ Signed parts_of(std::string_view token) {
 // The only key of the set that is for the algorithm.
 const VerifyKey& key_for(const KeySet& keys, Algorithm algorithm) {
   KeySet::Candidates found;
-  keys.find({}, algorithm, found);
+  keys.find_others({}, algorithm, found);
   REQUIRE(found.count == 1);
   return *found.keys[0];
 }

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "filters/auth/token.h"
 #include "support/jws_vectors.h"
 #include "support/tokens.h"
 
@@ -67,7 +68,8 @@ TEST_CASE("jwks: keys of no use are left out") {
 size_t found(const KeySet& keys, std::string_view kid, SignatureAlgorithm algorithm,
              bool* known = nullptr) {
   KeySet::Candidates candidates;
-  keys.find(kid, algorithm, candidates);
+  keys.find_named(kid, algorithm, candidates);
+  keys.find_others(kid, algorithm, candidates);
   if (known != nullptr) *known = candidates.known_kid;
   return candidates.count;
 }
@@ -103,6 +105,27 @@ TEST_CASE("jwks: no token makes more work than that of eight keys") {
     keys.add(net::VerifyKey::of_secret(std::string(32, c)).value());
   }
   CHECK(found(keys, "any", SignatureAlgorithm::kHs256) == KeySet::kTriedMax);
+}
+
+TEST_CASE("jwks: the key that a token names is tried first, wherever it stands") {
+  KeySet nameless;
+  for (char c = 'a'; c <= 'z'; ++c) {
+    nameless.add(net::VerifyKey::of_secret(std::string(32, c)).value());
+  }
+  const std::string text =
+      R"({"keys":[{"kty":"oct","kid":"mine","k":")" + test::base64url(test::kSecret) + R"("}]})";
+  KeySet both = nameless;
+  KeySet fetched;
+  std::vector<KeySet::Fault> faults;
+  REQUIRE(both.add_jwks(text, true, faults));
+  REQUIRE(fetched.add_jwks(text, true, faults));
+
+  const TokenRules rules = {.algorithms = 1u << static_cast<unsigned>(SignatureAlgorithm::kHs256)};
+  const std::string token = test::token(R"({"exp":9999999999})", R"({"alg":"HS256","kid":"mine"})");
+  VerifiedToken out;
+  CHECK(verify_token(token, {&both, nullptr}, rules, 1, out) == TokenFault::kNone);
+  CHECK(verify_token(token, {&nameless, &fetched}, rules, 1, out) == TokenFault::kNone);
+  CHECK(verify_token(token, {&nameless, nullptr}, rules, 1, out) == TokenFault::kSignature);
 }
 
 TEST_CASE("jwks: a ring has a version per set of keys") {
