@@ -28,6 +28,7 @@ struct Options {
   Names copy_headers;  // of the answer, which says them instead of the client
   Names own_fields;    // of these, what no client may say elsewhere on the site either
   Names response_headers;
+  std::shared_ptr<LogThrottle> throttle = std::make_shared<LogThrottle>(10'000);
 };
 
 enum class Meaning : uint8_t { kPass, kDeny, kNothing };
@@ -138,8 +139,7 @@ class Forward final : public proxy::Filter, public proxy::Fetch::User {
 
   void fail(const Error& error, std::string_view reason) {
     count(reason);
-    static LogThrottle throttle(10'000);
-    log_warn_once_per(throttle, "auth.forward: upstream {}: {}: {}; answered 503",
+    log_warn_once_per(*options_.throttle, "auth.forward: upstream {}: {}: {}; answered 503",
                       options_.route.cluster->name, proxy::kind_word(error.kind), error.detail);
     proxy::LocalReply reply = {503, {{"Cache-Control", "no-store"}, {"Retry-After", "1"}}, {}, ""};
     reply.who = error.source;

@@ -87,6 +87,19 @@ def test_a_pass_whose_body_never_ends_holds_nobody_up():
         assert_nothing_held(weir)  # nor is it waited for any longer than its request
 
 
+def test_each_auth_server_that_fails_is_told_of():
+    with Origin() as origin, Origin(NEITHER["500"]) as first, Origin(NEITHER["404"]) as second, \
+            weir_for(origin, first) as weir:
+        weir.config["upstreams"]["other"] = {"servers": [{"address": second.address}]}
+        auth = {"forward": {"upstream": "other", "path": "/verify"}}
+        weir.config["sites"][0]["routes"][0]["auth"] = auth
+        weir.write_config()
+        weir.reload()
+        assert [weir.get(path).status for path in ("/", "/free", "/", "/free")] == [503] * 4
+        for upstream in ("authz", "other"):
+            weir.wait_line(f"auth.forward: upstream {upstream}: refused")
+
+
 def test_a_slow_server_is_none():
     handler, release = holding()
     with Origin() as origin, Origin(handler) as authz, \
