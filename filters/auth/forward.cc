@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "filters/auth/place.h"
 #include "filters/auth/question.h"
 #include "filters/header_name.h"
 #include "http/rules.h"
@@ -194,35 +195,13 @@ void read_names(options::MapReader& map, std::string_view key, CheckName check,
   }
 }
 
-void read_place(options::MapReader& map, const Reading& reading, Options& options) {
-  options.route.action = proxy::Action::kUpstream;
-  options.route.timeout_ms = limits::kAuthAnswerMs;
-  if (const options::Node* upstream = map.require("upstream", "as in upstream: authz")) {
-    options.route.cluster = reading.upstream(*upstream);
-  }
-  std::string& target = options.question.target;
-  if (const options::Node* path = map.require("path", "as in path: /verify");
-      path != nullptr && options::read_string(*path, reading.problems, target)) {
-    if (!target.starts_with('/') || !http::is_request_target(target)) {
-      reading.problems.invalid(*path, "a path",
-                               "it starts with / and is percent-encoded as in a request");
-    }
-  }
-  std::string& host = options.question.host;
-  if (map.string("host", host) && !http::is_valid_host(host)) {
-    reading.problems.invalid(*map.find("host"), "a host");
-  }
-  constexpr uint64_t kDayMs = 86'400'000;
-  map.duration_ms("timeout", {1, kDayMs}, options.route.timeout_ms);
-}
-
 }  // namespace
 
 SettingsPtr forward_read(const options::Node& value, const Reading& reading) {
   Options options;
   Question& question = options.question;
   options::MapReader map(value, reading.problems);
-  read_place(map, reading, options);
+  read_place(map, reading, {options.route, question.target, question.host});
   if (map.find("request_headers") != nullptr) {
     read_names(map, "request_headers", &check_filled_header_name, reading.problems,
                question.request_headers.emplace());

@@ -14,7 +14,6 @@ namespace {
 using net::VerifyKey;
 
 constexpr size_t kKeysMax = 100;
-constexpr size_t kTextBytes = size_t{256} << 10;
 
 // Nothing where the member is no base64url text.
 std::optional<std::string> bytes_member(const Json& jwk, const char* name) {

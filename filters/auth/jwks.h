@@ -25,6 +25,7 @@ class KeySet {
     std::string what;
     bool fatal = true;
   };
+  static constexpr size_t kTextBytes = size_t{256} << 10;  // of a text
   // Adds the keys of a text; false where a fault is fatal. Keys for other uses than signatures are
   // left out in silence. `secrets`: "oct" keys are taken; false for what others serve to anybody.
   bool add_jwks(std::string_view text, bool secrets, std::vector<Fault>& faults);

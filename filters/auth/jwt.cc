@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "base/limits.h"
 #include "filters/auth/jwt_options.h"
@@ -13,6 +15,7 @@
 #include "filters/auth/request_part.h"
 #include "filters/auth/verified_table.h"
 #include "http/rules.h"
+#include "net/worker.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/subject.h"
@@ -34,6 +37,7 @@ constexpr const char* kInvalid = ", error=\"invalid_token\"";
 constexpr TokenRefusal kMissing = {{401, "missing", "no token"}, ""};
 constexpr TokenRefusal kTwice = {{400, "malformed", "several tokens"},
                                  ", error=\"invalid_request\""};
+constexpr TokenRefusal kNoKeys = {{503, "keys", "no keys of the issuer"}, ""};
 constexpr TokenRefusal kForbidden = {{403, "forbidden", "the token does not allow it"},
                                      ", error=\"insufficient_scope\""};
 constexpr TokenRefusal kMismatch = {{403, "mismatch", "the request is for somebody else's part"},
@@ -97,7 +101,7 @@ bool fits_field(std::string_view text) {
 }
 
 // Lives in its exchange's arena; thread: the worker's.
-class Jwt final : public proxy::Filter {
+class Jwt final : public proxy::Filter, public KeyWait::User {
  public:
   explicit Jwt(const JwtOptions& options) : options_(options) {}
 
@@ -105,29 +109,78 @@ class Jwt final : public proxy::Filter {
     proxy::Exchange& exchange = context.exchange();
     const FoundToken found = find_token(options_.from, head.headers);
     if (found.several) return refuse_with(kTwice);
-    if (!found.token.empty()) {
-      const TokenFault fault = verify(found.token, exchange.worker().wall_us() / 1'000'000);
-      if (fault != TokenFault::kNone) return refuse_with(refusal_of(fault));
-      if (const TokenRefusal* refusal = forbids(head)) return refuse_with(*refusal);
-    } else if (!options_.optional) {
-      return refuse_with(kMissing);
+    token_ = found.token;
+    if (!token_.empty()) {
+      return options_.fetched ? ask_for_keys(context) : judge(exchange, verify(exchange));
     }
-    if (!options_.own_fields.empty()) exchange.drop_site_fields();
-    if (claims_ != nullptr) tell(exchange, head.headers);
-    return proxy::Next{};
+    if (!options_.optional) return refuse_with(kMissing);
+    return let_in(exchange);
+  }
+
+  void on_end(const proxy::Summary&) noexcept override { wait_.reset(); }
+
+  void on_keys() override {
+    proxy::Exchange& exchange = wait_->exchange();
+    proxy::Verdict verdict = judge(exchange, verify(exchange));
+    proxy::Resume resume = wait_->take_resume();
+    auto* const refused = std::get_if<proxy::LocalReply>(&verdict);
+    if (refused != nullptr) return std::move(resume).reply(std::move(*refused));
+    std::move(resume).next();
   }
 
  private:
-  TokenFault verify(std::string_view token, uint64_t now_s) {
-    Hash128 key = options_.cache_key.hash(token);
+  // What is known of the issuer's keys may be nothing, too old, or too little for this token.
+  proxy::Verdict ask_for_keys(proxy::FilterContext& context) {
+    using Need = KeySource::Need;
+    using Turn = KeySource::Turn;
+    proxy::Exchange& exchange = context.exchange();
+    KeySource& source = *options_.fetched->source;
+    const uint64_t now_ms = exchange.worker().net().now_us() / 1000;
+    Need need = Need::kFresh;
+    Turn turn = source.ask(need, now_ms);
+    if (turn != Turn::kFetch) {
+      const TokenFault fault = verify(exchange);
+      if (fault != TokenFault::kNone && new_kid_ && turn == Turn::kGoOn) {
+        need = Need::kNewKid;
+        turn = source.ask(need, now_ms);
+      }
+      if (fault == TokenFault::kNone || turn == Turn::kGoOn) return judge(exchange, fault);
+    }
+    std::pair<proxy::Parked, proxy::Resume> parked = context.park();
+    wait_.emplace(*options_.fetched, need, std::move(parked.second), exchange, *this);
+    wait_->start(turn);
+    return parked.first;
+  }
+
+  proxy::Verdict judge(proxy::Exchange& exchange, TokenFault fault) {
+    const bool no_keys = options_.fetched && options_.fetched->source->ring().keys() == nullptr;
+    if (no_keys && (fault == TokenFault::kKey || fault == TokenFault::kSignature)) {
+      return refuse_with(kNoKeys);
+    }
+    if (fault != TokenFault::kNone) return refuse_with(refusal_of(fault));
+    if (const TokenRefusal* refusal = forbids(exchange.request())) return refuse_with(*refusal);
+    return let_in(exchange);
+  }
+
+  proxy::Verdict let_in(proxy::Exchange& exchange) {
+    if (!options_.own_fields.empty()) exchange.drop_site_fields();
+    if (claims_ != nullptr) tell(exchange, exchange.request().headers);
+    return proxy::Next{};
+  }
+
+  TokenFault verify(proxy::Exchange& exchange) {
+    const uint64_t now_s = exchange.worker().wall_us() / 1'000'000;
+    const KeyRing* const ring = options_.fetched ? &options_.fetched->source->ring() : nullptr;
+    Hash128 key = options_.cache_key.hash(token_);
     // Before the keys themselves are asked for: see KeyRing.
-    if (options_.fetched != nullptr) key.high ^= options_.fetched->version();
+    if (ring != nullptr) key.high ^= ring->version();
     if (known_tokens().find(key, now_s, claims_)) return TokenFault::kNone;
     std::shared_ptr<const KeySet> fetched;
-    if (options_.fetched != nullptr) fetched = options_.fetched->keys();
+    if (ring != nullptr) fetched = ring->keys();
     VerifiedToken verified;
     const TokenFault fault =
-        verify_token(token, {options_.own.get(), fetched.get()}, options_.rules, now_s, verified);
+        verify_token(token_, {options_.own.get(), fetched.get()}, options_.rules, now_s, verified);
+    new_kid_ = verified.new_kid;
     if (fault != TokenFault::kNone) return fault;
     claims_ = std::move(verified.claims);
     known_tokens().put(key, std::min(verified.until_s, now_s + limits::kVerifiedTokenS), claims_);
@@ -174,12 +227,17 @@ class Jwt final : public proxy::Filter {
   }
 
   proxy::LocalReply refuse_with(const TokenRefusal& refusal) const {
-    return refuse("jwt", refusal.refusal, options_.challenge + refusal.error);
+    const bool asks = refusal.refusal.status != 503;
+    return refuse("jwt", refusal.refusal,
+                  asks ? options_.challenge + refusal.error : std::string());
   }
 
   const JwtOptions& options_;  // the snapshot's, which the exchange pins
-  ClaimsPtr claims_;           // what fields of the request point into
+  std::string_view token_;
+  ClaimsPtr claims_;  // what fields of the request point into
   proxy::Subject subject_;
+  std::optional<KeyWait> wait_;
+  bool new_kid_ = false;  // of the token, among the keys that it was last held against
 };
 
 class Factory final : public proxy::FilterFactory {

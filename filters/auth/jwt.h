@@ -2,7 +2,8 @@
 //
 //   jwt:
 //     secret: "${JWT_SECRET}"             # HS256, HS384, HS512
-//     jwks: keys.json                     # a file (RFC 7517): RS*, PS*, ES*, EdDSA
+//     jwks: keys.json                     # a file (RFC 7517): RS*, PS*, ES*, EdDSA; or fetched:
+//                                         # {upstream: id, path: /keys, refresh: 10m}
 //     algorithms: [HS256, RS256]
 //     issuer: https://id.example.com      # or a list, as audience
 //     audience: api

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "filters/auth/place.h"
 #include "filters/auth/realm.h"
 #include "filters/header_name.h"
 #include "http/rules.h"
@@ -53,8 +54,8 @@ void read_secret(const Node& node, Problems& problems, KeySet& keys) {
 
 void read_jwks(const Node& node, const Reading& reading, KeySet& keys, std::string& text) {
   if (node.text.starts_with("https://") || node.text.starts_with("http://")) {
-    reading.problems.error(node, "keys from a URL are known but not in this build yet",
-                           "name a file that holds them");
+    reading.problems.error(node, "is a URL; keys are fetched from an upstream",
+                           "as in {upstream: id, path: /.well-known/jwks.json}");
     return;
   }
   if (!reading.file(node, text)) return;
@@ -74,8 +75,24 @@ void read_jwks(const Node& node, const Reading& reading, KeySet& keys, std::stri
   }
 }
 
+// Other configurations that name the place share what has been fetched from it.
+void read_key_place(const Node& node, const Reading& reading, std::optional<KeyPlace>& out) {
+  MapReader map(node, reading.problems);
+  KeyPlace& place = out.emplace();
+  read_place(map, reading, {place.route, place.target, place.host});
+  constexpr uint64_t kDayMs = 86'400'000;
+  map.duration_ms("refresh", {1000, kDayMs}, place.refresh_ms);
+  map.finish();
+  if (place.route.cluster == nullptr) return;
+  const std::string& upstream = place.route.cluster->name;
+  if (place.host.empty()) place.host = upstream;
+  place.source = KeySource::of(upstream + '\n' + place.host + '\n' + place.target);
+  place.source->expire();
+}
+
 // The names that `alg` may have, and the keys for them.
-void read_algorithms(MapReader& map, const KeySet& keys, bool secret, bool jwks, uint32_t& out) {
+void read_algorithms(MapReader& map, const KeySet& keys, bool secret, bool jwks, bool fetched,
+                     uint32_t& out) {
   std::vector<const Node*> items;
   if (!map.list("algorithms", items)) {
     if (secret) out |= bit(SignatureAlgorithm::kHs256);
@@ -96,7 +113,7 @@ void read_algorithms(MapReader& map, const KeySet& keys, bool secret, bool jwks,
     const std::optional<SignatureAlgorithm> algorithm = net::signature_algorithm(name);
     if (!algorithm) {
       map.problems().unknown(*item, "algorithm", names);
-    } else if (keys.size() != 0 && !keys.fits_any(*algorithm)) {
+    } else if (keys.size() != 0 && !fetched && !keys.fits_any(*algorithm)) {
       map.problems().error(*item, "no key is for " + name,
                            name == "HS384"   ? "a secret of at least 48 bytes is"
                            : name == "HS512" ? "a secret of at least 64 bytes is"
@@ -278,11 +295,16 @@ JwtOptions read_jwt_options(const Node& value, const Reading& reading) {
   const Node* const jwks = map.find("jwks");
   std::string jwks_text;
   if (secret != nullptr) read_secret(*secret, reading.problems, *keys);
-  if (jwks != nullptr) read_jwks(*jwks, reading, *keys, jwks_text);
+  if (jwks != nullptr && jwks->kind == options::Kind::kMap) {
+    read_key_place(*jwks, reading, options.fetched);
+  } else if (jwks != nullptr) {
+    read_jwks(*jwks, reading, *keys, jwks_text);
+  }
   if (map.is_map() && secret == nullptr && jwks == nullptr) {
     reading.problems.error(value, "has no key", "one of secret and jwks is due, or both");
   }
-  read_algorithms(map, *keys, secret != nullptr, jwks != nullptr, options.rules.algorithms);
+  read_algorithms(map, *keys, secret != nullptr, jwks != nullptr, options.fetched.has_value(),
+                  options.rules.algorithms);
   options.own = keys;
   read_texts(map, "issuer", options.rules.issuers);
   read_texts(map, "audience", options.rules.audiences);

@@ -3,11 +3,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/siphash.h"
-#include "filters/auth/jwks.h"
+#include "filters/auth/key_wait.h"
 #include "filters/auth/token.h"
 #include "filters/registry.h"
 
@@ -38,7 +39,7 @@ struct ClaimMatch {
 struct JwtOptions {
   TokenRules rules;
   std::shared_ptr<const KeySet> own;  // of the configuration
-  std::shared_ptr<KeyRing> fetched;   // null: none
+  std::optional<KeyPlace> fetched;    // nothing: all keys are the configuration's
   SipKey cache_key = {0, 0};          // of all that decides whether a token holds
   std::vector<Part> from;             // where tokens are looked for
   std::vector<ClaimHeader> headers;

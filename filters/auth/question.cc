@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "filters/auth/place.h"
 #include "http/rules.h"
 
 namespace weir::filters::auth {
@@ -51,10 +52,7 @@ bool Question::goes_along(const http::Header& field, const Names& not_clients) c
 void Question::ask(const http::RequestHead& request, std::string_view scheme,
                    const Names& not_clients, http::RequestHead& out) const {
   Arena& arena = out.headers.arena();
-  const size_t mark = std::min(target.find('?'), target.size());
-  out.target = target;
-  out.path = out.target.substr(0, mark);
-  out.query = out.target.substr(std::min(mark + 1, target.size()));
+  set_target(target, out);
   out.authority = host.empty() ? request.authority : std::string_view(host);
   out.host = http::host_of(out.authority, arena);
   for (const http::Header& field : request.headers) {

@@ -73,7 +73,7 @@ TokenFault read_header(const Parts& parts, const TokenRules& rules, SignatureAlg
 }
 
 TokenFault check_signature(const Parts& parts, const TokenKeys& keys, SignatureAlgorithm algorithm,
-                           std::string_view kid) {
+                           std::string_view kid, bool& new_kid) {
   std::string signature;
   if (!decode_base64(Base64::kUrl, parts.signature, signature)) return TokenFault::kMalformed;
   KeySet::Candidates candidates;
@@ -84,6 +84,7 @@ TokenFault check_signature(const Parts& parts, const TokenKeys& keys, SignatureA
   for (const KeySet* set : sets) {
     if (set != nullptr) set->find_others(kid, algorithm, candidates);
   }
+  new_kid = !kid.empty() && !candidates.known_kid;
   if (candidates.count == 0) return TokenFault::kKey;
   for (size_t i = 0; i < candidates.count; ++i) {
     if (candidates.keys[i]->verify(algorithm, parts.signed_text, signature)) {
@@ -174,7 +175,7 @@ TokenFault verify_token(std::string_view token, const TokenKeys& keys, const Tok
   SignatureAlgorithm algorithm = SignatureAlgorithm::kHs256;
   std::string kid;
   TokenFault fault = read_header(parts, rules, algorithm, kid);
-  if (fault == TokenFault::kNone) fault = check_signature(parts, keys, algorithm, kid);
+  if (fault == TokenFault::kNone) fault = check_signature(parts, keys, algorithm, kid, out.new_kid);
   if (fault != TokenFault::kNone) return fault;
 
   std::string text;

@@ -39,6 +39,7 @@ struct TokenRules {
 struct VerifiedToken {
   std::shared_ptr<const proxy::Claims> claims;
   uint64_t until_s = UINT64_MAX;  // `exp`, with the leeway
+  bool new_kid = false;           // it names a key, and none has that name
 };
 
 // Of one try: what it was held against may have keys that are fetched anew.

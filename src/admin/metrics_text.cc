@@ -365,6 +365,7 @@ void add_rare(Families& families) {
       {"weir_upstream_retries_denied_total", "Second tries that retry.budget did not grant."},
       {"weir_upstream_hedges_total", "Second tries beside a slow first one, by result."},
       {"weir_auth_refused_total", "Requests without a good proof of who sends them, by reason."},
+      {"weir_jwks_failures_total", "Keys of tokens that could not be fetched, by upstream."},
       {"weir_connections_refused_total", "Client connections closed at once, by reason."},
       {"weir_protocol_errors_total", "Messages that break their protocol, by reason."},
   };

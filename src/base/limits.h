@@ -176,6 +176,10 @@ inline constexpr uint64_t kVerifiedPasswordS = 60;
 
 // A token that proves who sends a request. Longer: 401.
 inline constexpr size_t kTokenBytes = 8192;
+// Keys of tokens that cannot be fetched, or of which one is not known: asked for again after this,
+// and where there are none at all.
+inline constexpr uint64_t kJwksAgainMs = 30'000;
+inline constexpr uint64_t kJwksFirstAgainMs = 1'000;
 // The claims of a token, as text, with their names. What is more of them is not looked at.
 inline constexpr size_t kClaimsBytes = 16 * 1024;
 // Tokens that are known to hold, and how long at most. More: some are verified again.

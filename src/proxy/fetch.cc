@@ -19,6 +19,8 @@ Fetch::~Fetch() { cancel(); }
 
 http::RequestHead& Fetch::request() { return exchange_->request(); }
 
+void Fetch::tell_nothing_of_client() { exchange_->take_over_fields(http::kForwardingMask); }
+
 void Fetch::start() { exchange_->start_fetch(); }
 
 void Fetch::cancel() {

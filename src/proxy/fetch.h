@@ -50,6 +50,9 @@ class Fetch final : private ClientSide {
 
   // A GET of "/" without fields, to be filled before start(): its text lives as long as the fetch.
   http::RequestHead& request();
+  // The server hears nothing of the asker's client: it is not asked for that one alone. Before
+  // start().
+  void tell_nothing_of_client();
   void start();  // once
   // The user hears nothing any more. At any time.
   void cancel();

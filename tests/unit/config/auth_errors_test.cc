@@ -122,8 +122,16 @@ TEST_CASE("auth errors: keys and algorithms of jwt") {
       {"{jwt: {jwks: none}}",
        {"47: .jwt.jwks: \"none\" cannot be read: No such file or directory"}},
       {"{jwt: {jwks: \"https://id.test/keys\"}}",
-       {"47: .jwt.jwks: keys from a URL are known but not in this build yet; name a file that "
-        "holds them"}},
+       {"47: .jwt.jwks: is a URL; keys are fetched from an upstream; as in {upstream: id, path: "
+        "/.well-known/jwks.json}"}},
+      {"{jwt: {jwks: {upstream: app, path: /keys, host: id.test, refresh: 1m, timeout: 1s}}}", {}},
+      {"{jwt: {secret: \"${SECRET}\", jwks: {upstream: app, path: /}, algorithms: [RS256, HS256]}}",
+       {}},
+      {"{jwt: {jwks: {upstream: ap, refresh: 0s, url: /}}}",
+       {"47: .jwt.jwks.path: is required; as in path: /verify",
+        "54: .jwt.jwks.upstream: no upstream \"ap\"; did you mean \"app\"?",
+        "68: .jwt.jwks.refresh: \"0s\" is out of range; allowed: 1s to 1d",
+        "81: .jwt.jwks.url: unknown key"}},
   });
   const LoadResult weak = load_auth("{jwt: {secret: \"${SECRET}\", jwks: weak.json}}");
   CHECK(weak.warnings ==
