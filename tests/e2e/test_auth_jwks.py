@@ -62,10 +62,13 @@ def token_of(key):
     return key.token({"RSA": "RS256", "P-256": "ES256"}.get(key.kid, "EdDSA"), claims())
 
 
-def test_keys_are_fetched_once_and_nobody_is_named(keys):
-    with Origin() as origin, Issuer() as issuer, weir_for(origin, issuer) as weir:
+@pytest.mark.parametrize("workers", [1, 4])
+def test_keys_are_fetched_once_and_nobody_is_named(keys, workers):
+    with Origin() as origin, Issuer() as issuer, \
+            weir_for(origin, issuer, workers=workers) as weir:
         issuer.serves, issuer.slow_s = keys, 0.3
-        answers = in_threads(8, lambda i: status(weir, token_of(keys[i % 3])))
+        sent = [token_of(key) for key in keys]
+        answers = in_threads(8, lambda i: status(weir, sent[i % 3]))
         assert set(answers) == {200}
         (asked,) = issuer.origin.requests
         assert (asked.method, asked.target, asked.get("host")) == ("GET", "/keys?v=1", "id.test")
@@ -82,7 +85,8 @@ def test_a_new_key_is_fetched_when_a_token_names_it_but_not_for_everybody(keys):
         assert status(weir, token_of(keys[0])) == 200
         assert issuer.asked == 1
         issuer.serves, issuer.slow_s = keys[:2], 0.3
-        assert set(in_threads(8, lambda _: status(weir, token_of(keys[1])))) == {200}
+        token = token_of(keys[1])
+        assert set(in_threads(8, lambda _: status(weir, token))) == {200}
         assert issuer.asked == 2
         # Not again for half a minute.
         assert [status(weir, token_of(keys[2])) for _ in range(20)] == [401] * 20

@@ -277,7 +277,8 @@ def test_requests_are_delayed_before_any_is_refused():
                 assert client.request().status == 200
                 took.append(time.monotonic() - began)
             assert [client.request().status for _ in range(6)] == [200] * 4 + [429] * 2
-        assert took[2] >= 0.2 and min(took[3:]) >= 0.4  # never early; the third of them is capped
+        # Never early, but that timers count in whole milliseconds; the third of them is capped.
+        assert took[2] >= 0.199 and min(took[3:]) >= 0.399
         assert weir.metric("weir_rate_limit_total", limit="slow", result="delayed") == 8
         assert weir.metric("weir_rate_limit_total", limit="slow", result="allowed") == 2
         assert weir.metric("weir_rate_limit_waiting") == 0
