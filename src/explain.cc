@@ -363,7 +363,8 @@ void Explainer::show_filters(const proxy::Snapshot::Match& found) {
     names += (names.empty() ? "" : ", ") + std::string(filter->name());
   }
   line("filters", names.empty() ? "none" : names);
-  const std::string_view route = found.route != nullptr ? found.route->name : "unmatched";
+  std::string_view route = "unmatched";
+  if (found.route != nullptr) route = found.route->name;
   for (const auto& filter : chain) {
     std::string_view title = filter->name();
     for (const std::string& text : filter->explain(head_, found.path, route)) {
