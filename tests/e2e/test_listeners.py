@@ -168,7 +168,7 @@ def test_tcp_keepalive():
 
 def test_backlog_bounds_those_who_wait():
     with Origin(echo) as origin, proxy(origin, listener={"backlog": 3}) as weir:
-        weir.signal(signal.SIGSTOP)
+        weir.pause()
         waiting = []
         try:
             for _ in range(12):

@@ -111,7 +111,7 @@ def test_a_removed_listener_serves_what_it_has():
             with RawClient(gone) as busy, RawClient(gone) as fresh, RawClient(gone) as silent:
                 busy.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 assert origin.held.wait(10)
-                weir.signal(signal.SIGSTOP)  # so that these wait in the queue
+                weir.pause()  # so that these wait in the queue
                 queued = [RawClient(gone) for _ in range(10)]
                 del weir.config["listeners"]["gone"]
                 weir.write_config()

@@ -18,7 +18,7 @@ def stop_for_now(weir):
         with open(path, encoding="ascii") as file:
             return file.read().rpartition(") ")[2].startswith("T")
 
-    weir.signal(signal.SIGSTOP)
+    weir.pause()
     wait_for(lambda: all(map(stopped, glob.glob(f"/proc/{weir.process.pid}/task/*/stat"))))
 
 

@@ -8,6 +8,8 @@ import tempfile
 import threading
 import time
 
+from support.waiting import pause
+
 # What a hardened deployment renames away (requirepass and so on are options of each test).
 RENAMED = [word for name in ("EVAL", "CONFIG", "KEYS", "FLUSHDB", "FLUSHALL", "DEBUG")
            for word in ("--rename-command", name, "")]
@@ -74,7 +76,7 @@ class Redis:
                 return read_reply(replies)
 
     def pause(self):
-        self.process.send_signal(signal.SIGSTOP)
+        pause(self.process)
 
     def go_on(self):
         self.process.send_signal(signal.SIGCONT)

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 
 from support.raw import RawClient
+from support.waiting import pause
 
 START_S = 20
 STOP_S = 20
@@ -169,6 +170,9 @@ class Weir:
         with open(f"/proc/{self.process.pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def pause(self):
+        pause(self.process)
 
     def signal(self, number):
         self.process.send_signal(number)
