@@ -44,7 +44,7 @@ constexpr std::string_view kBrowser =
     "Sec-Fetch-Mode: navigate\r\n"
     "Sec-Fetch-Site: same-origin\r\n\r\n";
 
-// HS256 by the secret of config_text(), with nine claims, good until 2100.
+// HS256 by the secret of own_route(), with nine claims, good until 2100.
 constexpr const char* kBearer =
     "Authorization: Bearer "
     "eyJhbGciOiAiSFMyNTYiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiMGI2ZjBkM2UtNmYwZS00ZjZlLTlhNTUtNGQ"
@@ -112,24 +112,33 @@ std::string many_blocks() {
   return list;
 }
 
-// What the edge says and asks by policy, alone and together, on top of what `proxy` has.
-std::string policy_routes() {
-  const std::string headers =
-      "headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}}";
+// The route of a scenario that has one to itself: what it asks for would cost its neighbours a
+// little, too. On top of what /app has.
+std::string own_route(std::string_view path) {
+  const std::string secure = "security_headers: standard";
   const std::string cors =
       "cors: {origins: [\"https://app.example.com\", \"https://*.example.org\"], "
       "methods: [GET, POST], credentials: true}";
   const std::string access = "deny: [" + many_blocks() + "], allow: [127.0.0.0/8, 10.0.0.0/8]";
-  const std::string secure = "security_headers: standard";
-  const auto route = [&headers](const char* path, const std::string& keys) {
-    return std::string("\n      - {path: ") + path + ", upstream: app, " + headers + ", " + keys +
-           "}";
-  };
-  return route("/secure", secure) + route("/cors", cors) + route("/access", access) +
-         route("/policy", secure + ", " + cors + ", " + access + ", maintenance: {}");
+  const std::string jwt =
+      "auth: {jwt: {secret: \"the secret of a bench, which is none\", issuer: "
+      "https://id.example.com, "
+      "claims_to_headers: {sub: X-User, tenantId: X-Tenant-ID}}}";
+  const std::pair<std::string_view, std::string> routes[] = {
+      {"/secure", secure}, {"/cors", cors},
+      {"/access", access}, {"/policy", secure + ", " + cors + ", " + access + ", maintenance: {}"},
+      {"/jwt", jwt},       {"/limited", "rate_limit: [session]"}};
+  for (const auto& [at, keys] : routes) {
+    if (!path.starts_with(at)) continue;
+    return "\n      - {path: " + std::string(at) +
+           ", upstream: app, headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}"
+           "}, " +
+           keys + "}";
+  }
+  return {};
 }
 
-std::string config_text(uint16_t origin_port, uint32_t sites) {
+std::string config_text(uint16_t origin_port, const Scenario& scenario) {
   std::string text = R"(
 log: {access: {path: /dev/null}}
 listeners:
@@ -156,8 +165,8 @@ rate_limits:
 sites:
   - hosts: [shop.example.com]
     routes:)";
-  if (sites > 1) text += kOtherRoutes;
-  text += policy_routes();
+  if (scenario.sites > 1) text += kOtherRoutes;
+  text += own_route(scenario.path);
   text += R"(
       - path: /app
         upstream: app
@@ -165,22 +174,10 @@ sites:
       - path: /guarded
         upstream: guarded
         headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}}
-      - path: /jwt
-        upstream: app
-        headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}}
-        auth:
-          jwt:
-            secret: the secret of a bench, which is none
-            issuer: https://id.example.com
-            claims_to_headers: {sub: X-User, tenantId: X-Tenant-ID}
-      - path: /limited
-        upstream: app
-        rate_limit: [session]
-        headers: {response: {set: {X-Frame-Options: DENY}, remove: [Server]}}
       - {path: /plain, upstream: app, request_id: off, access_log: false}
       - {path: /hello, respond: {status: 200, body: "hello $client_ip"}}
 )";
-  for (uint32_t i = 1; i < sites; ++i) {
+  for (uint32_t i = 1; i < scenario.sites; ++i) {
     text += "  - hosts: [shop" + std::to_string(i) +
             ".example.com]\n    routes:" + std::string(kOtherRoutes) +
             "\n      - {path: /b, upstream: app}\n      - {path: /c, upstream: app}" +
@@ -189,10 +186,11 @@ sites:
   return text;
 }
 
-std::shared_ptr<const proxy::Snapshot> load_snapshot(uint16_t origin_port, uint32_t sites) {
+std::shared_ptr<const proxy::Snapshot> load_snapshot(uint16_t origin_port,
+                                                     const Scenario& scenario) {
   static upstream::StateRegistry states;
   const config::LoadResult loaded =
-      config::load_text(config_text(origin_port, sites), "micro.yaml",
+      config::load_text(config_text(origin_port, scenario), "micro.yaml",
                         config::system_environment(states, proxy::labels()));
   for (const std::string& line : loaded.errors) std::fprintf(stderr, "%s\n", line.c_str());
   WEIR_CHECK(loaded.ok());
@@ -225,9 +223,9 @@ int descriptor_to(uint16_t peer_port, int not_this) {
 // A worker on this thread, and the two ends of the world around it.
 class Bench {
  public:
-  explicit Bench(uint32_t sites)
+  explicit Bench(const Scenario& scenario)
       : origin_(net::open_listening_socket(net::parse_address("127.0.0.1:0").value()).value()) {
-    snapshot_ = load_snapshot(port_of(origin_), sites);
+    snapshot_ = load_snapshot(port_of(origin_), scenario);
     log_ = std::move(proxy::LogWriter::open(snapshot_->log.access.path).value());
     proxy::ProxyWorkerOptions options;
     options.metrics = &metrics_;
@@ -304,7 +302,7 @@ class Bench {
 };
 
 void run_scenario(const Scenario& scenario, uint64_t requests, int rounds) {
-  Bench bench(scenario.sites);
+  Bench bench(scenario);
   bench.connect_through(scenario);
   bench.play(scenario);
   constexpr uint64_t kWarmUp = 1000;
