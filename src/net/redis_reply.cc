@@ -121,7 +121,9 @@ bool RedisReader::announces_too_much() const {
   if (held > limits::kRedisReplyBytes + kHeadBytes) return true;
   if (reader_->ridx < 0 || reader_->rstack[reader_->ridx].type != REDIS_REPLY_STRING) return false;
   const char* const begin = reader_->buf + reader_->pos;
-  const void* const end = held == 0 ? nullptr : std::memchr(begin, '\r', held);
+  // As if it came byte by byte: an end behind the longest head is none.
+  const size_t head = std::min(held, kHeadBytes);
+  const void* const end = head == 0 ? nullptr : std::memchr(begin, '\r', head);
   if (end == nullptr) return held > kHeadBytes;
   const std::string_view digits(begin, static_cast<size_t>(static_cast<const char*>(end) - begin));
   uint64_t size = 0;
