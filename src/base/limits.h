@@ -139,6 +139,14 @@ inline constexpr uint64_t kUnwantedAnswerMs = 100;
 // cut.
 inline constexpr uint64_t kLateAnswerMs = 1000;
 
+// Of a server's answer, so much may be waited for before its head leaves.
+inline constexpr size_t kWholeAnswerBytes = 64 * 1024;
+
+// Of an answer that is at hand, a file or a stored one, so much goes out in one iteration of the
+// loop; and of one that is encoded on the way, where a byte costs a hundred times as much.
+inline constexpr size_t kPumpBytes = 1 << 20;
+inline constexpr size_t kStagePumpBytes = 128 * 1024;
+
 // A pattern of the configuration as it is written, and its program's steps once repetitions are
 // written out. Reached: an error of the configuration.
 inline constexpr size_t kRegexBytes = 1024;

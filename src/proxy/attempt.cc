@@ -136,7 +136,11 @@ void Exchange::on_conn_failed(const Error& error) {
     end(true);
     return;
   }
-  if (hedge_under_way()) {
+  if (source_ != nullptr && !committed_ &&
+      recorder_ == nullptr) {  // of an answer that was replaced
+    settle_attempt(false);
+    advance();
+  } else if (hedge_under_way()) {
     hedge_->take_over(kind_word(error.kind), false);
   } else if (awaits_rest_of_answer()) {  // which was not wanted anyway
     if (!retry_answer()) fail(error);

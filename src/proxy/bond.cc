@@ -17,14 +17,18 @@ const upstream::Server* Exchange::bound_server() {
 }
 
 // The cookie names the server that has answered. A server that fails binds nobody.
-void Exchange::tell_bond() {
+void Exchange::make_bond_cookie() {
   constexpr int kFirstOfServerErrors = 500;
   if (response_->status >= kFirstOfServerErrors) return;
   if (server_ == bound_server() && !bond_->renew) return;
   char value[upstream::Sticky::kValueBytes];
   const upstream::Sticky& sticky = *cluster_->sticky;
-  http::add_cookie(response_->headers, sticky.cookie(),
-                   sticky.write(*server_, worker_.wall_us() / 1'000'000, value), sticky.ttl_s(),
+  bond_cookie_ = arena_.copy(sticky.write(*server_, worker_.wall_us() / 1'000'000, value));
+}
+
+void Exchange::tell_bond() {
+  const upstream::Sticky& sticky = *cluster_->sticky;
+  http::add_cookie(response_->headers, sticky.cookie(), bond_cookie_, sticky.ttl_s(),
                    scheme() == "https");
 }
 

@@ -180,6 +180,7 @@ void Exchange::make_filters(const FilterChain& chain) {
     filters_[filters_count_++] = factory->create(arena_);
     attempt_edits_ |= factory->uses_on_attempt();
     late_edits_ |= factory->edits_last();
+    bare_answers_ = factory->sees_bare_answers();
   }
 }
 
@@ -194,22 +195,30 @@ Step Exchange::run_request() {
       ++epoch_;  // a Resume that it made as well is void
       return reply_of_filter(std::move(*local));
     }
+    if (auto* served = std::get_if<Serve>(&verdict)) {
+      ++epoch_;
+      return serve(*served->source);
+    }
     if (std::holds_alternative<Parked>(verdict)) {
       parked_ = true;
       return Step::kWait;
     }
     if (park_called_) ++epoch_;  // parked, and then answered Next: the Resume is void
   }
-  return late_edits_ ? edit_request() : run_action();
-}
-
-Step Exchange::edit_request() {
-  for (uint32_t i = 0; i < filters_count_; ++i) {
-    FilterContext context(*this);
-    std::optional<LocalReply> refused = filters_[i]->on_passed(context, request_);
+  if (late_edits_) {
+    std::optional<LocalReply> refused = edit_last(request_);
     if (refused) return reply_of_filter(std::move(*refused));
   }
   return run_action();
+}
+
+std::optional<LocalReply> Exchange::edit_last(http::RequestHead& head) {
+  for (uint32_t i = 0; i < filters_count_; ++i) {
+    FilterContext context(*this);
+    std::optional<LocalReply> refused = filters_[i]->on_passed(context, head);
+    if (refused) return refused;
+  }
+  return std::nullopt;
 }
 
 Step Exchange::run_action() {
@@ -229,7 +238,7 @@ Step Exchange::run_action() {
         return reply_error(403,
                            {Source::kClient, ErrorKind::kRefused, Retry::kNever, "no upgrades"});
       }
-      if (route_->split != nullptr) choose_side();
+      if (route_->split != nullptr && side_ == nullptr) choose_side();
       return route_->rewrite == nullptr ? Step::kPick : rewrite();
     case Action::kRespond: return respond();
     case Action::kRedirect: return redirect();
@@ -250,16 +259,27 @@ Step Exchange::run_response() {
     response_begun_ = true;
     response_filter_ = filters_seen_;
     if (!filters_made_ && !is_fetch_) edit_stray_answer();
-    if (side_ != nullptr) tell_side();
+    if (side_ != nullptr) note_side();
   }
-  while (response_filter_ > 0) {
-    Filter* filter = filters_[--response_filter_];
-    FilterContext context(*this);
-    park_called_ = false;
-    Verdict verdict = filter->on_response(context, *response_);
+  for (;;) {
+    const bool bare = bare_answers_ && response_filter_ == filters_count_;
+    if (!client_told_ && !bare) tell_client();
+    if (response_filter_ == 0) return Step::kCommit;
+    if (awaits_whole_ && !response_done_) return Step::kWait;
+    Verdict verdict = respond_by(*filters_[response_filter_ - 1]);
+    if (std::holds_alternative<Whole>(verdict)) {
+      awaits_whole_ = true;
+      continue;
+    }
+    --response_filter_;
     if (auto* local = std::get_if<LocalReply>(&verdict)) {
       ++epoch_;
       return reply_of_filter(std::move(*local));
+    }
+    if (auto* served = std::get_if<Serve>(&verdict)) {
+      ++epoch_;
+      if (serve_from_response(*served->source) == Step::kWait) return Step::kWait;
+      continue;
     }
     if (std::holds_alternative<Parked>(verdict)) {
       parked_ = true;
@@ -267,7 +287,20 @@ Step Exchange::run_response() {
     }
     if (park_called_) ++epoch_;
   }
-  return Step::kCommit;
+}
+
+Verdict Exchange::respond_by(Filter& filter) {
+  FilterContext context(*this);
+  park_called_ = false;
+  if (!std::exchange(awaits_whole_, false)) return filter.on_response(context, *response_);
+  return filter.on_whole_response(context, *response_, held_response_);
+}
+
+// By cookies of weir's own: its side of a split, its server.
+void Exchange::tell_client() {
+  client_told_ = true;
+  if (side_ != nullptr) tell_side();
+  if (!bond_cookie_.empty()) tell_bond();
 }
 
 // Of a request that found no site, and so no filters of its own.
@@ -311,6 +344,8 @@ Step Exchange::commit_head() {
 }
 
 Step Exchange::finish() {
+  if (stage_ != nullptr) end_stage();
+  if (over()) return Step::kOver;
   client_.send_end(response_trailers_);
   end(false);
   return Step::kOver;
@@ -321,6 +356,7 @@ Step Exchange::finish() {
 // Immediate and idempotent: everybody forgets this exchange now, its memory goes with the graves.
 void Exchange::end(bool cut) {
   if (over()) return;
+  if (recorder_ != nullptr) leave_remainder();
   if (in_flight_ != nullptr) settle_attempt(false);
   stop_waiting();
   if (in_tunnel() && has_connection()) worker_.tunnel_ended(client_.listener_slot());
@@ -381,12 +417,18 @@ void Exchange::on_deadline() {
 }
 
 // A Resume fires, in a turn of its own making; tokens of an earlier epoch find the door shut.
-void Exchange::resume(uint32_t epoch, bool proceed, LocalReply local) {
+void Exchange::resume(uint32_t epoch, Resume::Outcome outcome) {
   if (over() || epoch != epoch_ || !parked_) return;
   ++epoch_;
   parked_ = false;
-  if (!proceed) {
-    step_ = reply_of_filter(std::move(local));
+  if (auto* local = std::get_if<LocalReply>(&outcome)) {
+    step_ = reply_of_filter(std::move(*local));
+  } else if (auto* served = std::get_if<Serve>(&outcome)) {
+    step_ = response_begun_ ? serve_from_response(*served->source) : serve(*served->source);
+    if (step_ == Step::kWait) {
+      step_ = Step::kResponse;
+      return;
+    }
   }
   advance();
 }

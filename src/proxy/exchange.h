@@ -18,6 +18,7 @@
 #include "http/rules.h"
 #include "net/mortal.h"
 #include "net/timer_wheel.h"
+#include "proxy/body.h"
 #include "proxy/client_side.h"
 #include "proxy/filter.h"
 #include "proxy/snapshot.h"
@@ -64,6 +65,7 @@ class Exchange final : public net::Mortal,
                        public upstream::ConnUser,
                        public upstream::Waiter::User,
                        public VariableSource,
+                       private BodySink,
                        public Pooled<Exchange> {
  public:
   Exchange(ProxyWorker& worker, ClientSide& client);
@@ -86,6 +88,7 @@ class Exchange final : public net::Mortal,
   void on_client_tunnel_eof();
 
   // From its fetch (fetch.cc): request() is filled, once; nobody wants the rest.
+  void repeat(Exchange& asker);
   void start_fetch();
   void cancel_fetch();
   const Error& error() const { return error_; }
@@ -131,7 +134,8 @@ class Exchange final : public net::Mortal,
   // they read is small, and nothing of it has gone to a server.
   uint64_t body_bytes() const { return bytes_in_; }
   std::optional<std::string> whole_body() const;
-  void resume(uint32_t epoch, bool proceed, LocalReply reply);
+  void resume(uint32_t epoch, Resume::Outcome outcome);
+  void on_source_ready();  // its ResponseSource has more than kWait to say
   bool over() const { return step_ == Step::kOver; }
   bool in_tunnel() const { return step_ == Step::kTunnel; }
   // One of its own: other requests share it over HTTP/2.
@@ -152,22 +156,26 @@ class Exchange final : public net::Mortal,
   void tell_client_identity();  // client_identity.cc
   void drop_reserved_fields(http::HeaderList& fields) const;
   Step run_request();
-  Step edit_request();
+  std::optional<LocalReply> edit_last(http::RequestHead& head);
   void make_filters(const FilterChain& chain);
   void edit_stray_answer();
   Step run_action();
   Step rewrite();
   Step run_response();
+  Verdict respond_by(Filter& filter);
+  void tell_client();
   Step commit_head();
   Step finish();
   void end(bool cut);
 
   // Sticky upstreams (bond.cc).
   const upstream::Server* bound_server();
+  void make_bond_cookie();
   void tell_bond();
 
   // Splits (side.cc).
   void choose_side();
+  void note_side();
   void tell_side();
   void note_side_left();
 
@@ -180,6 +188,7 @@ class Exchange final : public net::Mortal,
   bool end_grpc(const Error& error);
   void begin_local(int status, std::string_view body);
   void set_local_body(std::string_view body);
+  void tell_length_to_head();
   const ErrorPage* error_page(int status) const;
   void fail(const Error& error);
   Step respond();
@@ -270,6 +279,20 @@ class Exchange final : public net::Mortal,
   Step relay();
   http::ResponseFraming framing_for_client() const;
 
+  // Answers that filters serve, keep or change (served.cc).
+  Step serve(ResponseSource& source);
+  Step serve_from_response(ResponseSource& source);
+  Step pump_source();
+  void pump_later();
+  void record_piece(std::string_view piece);
+  void record_held();
+  void leave_remainder();
+  void put(std::string_view bytes) override;  // BodySink
+  void stage_piece(std::string_view piece);
+  void flush_stage();
+  void end_stage();
+  void on_stage_failed();
+
   // Tunnels (tunnel.cc).
   Step start_tunnel();
   void on_upgraded() override;
@@ -331,6 +354,9 @@ class Exchange final : public net::Mortal,
   bool parked_ = false;
   bool park_called_ = false;
   bool response_begun_ = false;
+  bool awaits_whole_ = false;  // for the filter at response_filter_
+  bool client_told_ = false;   // tell_client()
+  bool bare_answers_ = false;  // the last filter sees them
   bool filters_made_ = false;  // false: the request found no site
   bool ends_on_eof_ = false;   // set_ends_on_eof()
 
@@ -340,6 +366,7 @@ class Exchange final : public net::Mortal,
   upstream::Gate* gate_ = nullptr;                // the same, where the upstream's load is limited
   upstream::Waiter* waiter_ = nullptr;            // made when there is first something to wait for
   upstream::Bond* bond_ = nullptr;  // of a sticky upstream, once a server was asked for
+  std::string_view bond_cookie_;    // that the answer is to bring; empty: none
   HedgeTry* hedge_ = nullptr;       // of a request that may be hedged
   Tries* tries_ = nullptr;          // of a request that one try was not enough for
   const upstream::EndpointState* last_server_ = nullptr;
@@ -352,6 +379,15 @@ class Exchange final : public net::Mortal,
   uint64_t attempt_started_us_ = 0;
   uint64_t answer_due_us_ = 0;  // since when the server has had all of the request
   uint64_t upstream_us_ = 0;
+
+  // Answers that filters serve, keep or change; null: there is none.
+  ResponseSource* source_ = nullptr;
+  std::unique_ptr<Recorder> recorder_;
+  BodyStage* stage_ = nullptr;
+  bool source_tail_ = false;  // what the recorder did not take follows in held_response_
+  bool flush_due_ = false;    // of the stage
+  bool stage_ended_ = false;
+  bool stage_failed_ = false;
 
   // Bodies.
   Buffer held_request_;   // waits for the server

@@ -9,11 +9,26 @@
 namespace weir::proxy {
 
 Fetch::Fetch(Exchange& asker, const Route& route, size_t body_max_bytes, User& user)
-    : client_(asker.client_side()),
+    : client_(&asker.client_side()),
+      peer_(client_->peer()),
+      listener_slot_(client_->listener_slot()),
+      scheme_(client_->scheme()),
       body_max_bytes_(body_max_bytes),
       user_(&user),
       exchange_(std::make_unique<Exchange>(asker, static_cast<ClientSide&>(*this), route)),
       body_(asker.worker().net().blocks()) {}
+
+Fetch::Fetch(Exchange& asker, User& user)
+    : client_(nullptr),
+      peer_(asker.client_side().peer()),
+      listener_slot_(asker.client_side().listener_slot()),
+      scheme_(asker.client_side().scheme()),
+      body_max_bytes_(0),
+      user_(&user),
+      exchange_(std::make_unique<Exchange>(asker, static_cast<ClientSide&>(*this), asker.route())),
+      body_(asker.worker().net().blocks()) {
+  exchange_->repeat(asker);
+}
 
 Fetch::~Fetch() { cancel(); }
 
@@ -26,6 +41,13 @@ void Fetch::start() { exchange_->start_fetch(); }
 void Fetch::cancel() {
   user_ = nullptr;
   if (exchange_ != nullptr) exchange_->cancel_fetch();
+}
+
+http::ConnectionEnds Fetch::ends() const {
+  if (client_ != nullptr) return client_->ends();
+  http::ConnectionEnds ends;
+  ends.source = ends.destination = peer_;
+  return ends;
 }
 
 // ---- the answer ----
@@ -41,7 +63,10 @@ void Fetch::send_head(const http::ResponseHead& head, const http::ResponseFramin
 void Fetch::send_body(std::string_view piece) {
   body_bytes_ += piece.size();
   if (too_large_) return;
-  if (body_bytes_ <= body_max_bytes_) {
+  if (recorder_ != nullptr) {
+    if (recorder_->put(piece)) return;
+    recorder_ = nullptr;
+  } else if (body_bytes_ <= body_max_bytes_) {
     if (user_ != nullptr) body_.append(piece);
     return;
   }
@@ -56,6 +81,8 @@ void Fetch::send_body(std::string_view piece) {
 void Fetch::exchange_over(bool cut) {
   const Exchange& exchange = *exchange_;  // until the end of the turn
   exchange_->worker().net().bury(std::move(exchange_));
+  const std::unique_ptr<Recorder> recorder = std::move(recorder_);
+  if (recorder != nullptr && !cut) recorder->complete();
   User* const user = std::exchange(user_, nullptr);
   if (user == nullptr) return;
   if (too_large_) {
@@ -83,6 +110,29 @@ Exchange::Exchange(Exchange& asker, ClientSide& client, const Route& route)
   request_.target = request_.path = "/";
 }
 
+// The text is its own: the asker may be gone before it.
+void Exchange::repeat(Exchange& asker) {
+  const http::RequestHead& from = asker.request_;
+  cluster_ = asker.cluster_;
+  may_mirror_ = false;
+  path_ = arena_.copy(asker.path_);
+  identity_.forwarded_for = arena_.copy(identity_.forwarded_for);
+  identity_.forwarded_proto = arena_.copy(identity_.forwarded_proto);
+  identity_.forwarded_host = arena_.copy(identity_.forwarded_host);
+  request_.method = from.method;
+  request_.version = from.version;
+  request_.method_text = http::method_name(from.method);
+  request_.target = arena_.copy(from.target);
+  request_.path = request_.target.substr(0, from.path.size());
+  if (!from.query.empty()) request_.query = request_.target.substr(from.path.size() + 1);
+  request_.authority = arena_.copy(from.authority);
+  request_.host = arena_.copy(from.host);
+  for (const http::Header& field : from.headers) {
+    request_.headers.add(arena_.copy(field.name), arena_.copy(field.value), field.id);
+  }
+  asker.edit_last(request_);
+}
+
 void Exchange::start_fetch() {
   if (id_.generation == 0) {
     error_ = {Source::kWeir, ErrorKind::kOverload, Retry::kNever, "out of memory budget"};
@@ -90,9 +140,9 @@ void Exchange::start_fetch() {
     return;
   }
   request_done_ = true;
-  path_ = request_.path;
+  if (path_.empty()) path_ = request_.path;
   arm_total();
-  step_ = Step::kPick;
+  step_ = route_->rewrite == nullptr ? Step::kPick : rewrite();
   advance();
 }
 

@@ -1,15 +1,17 @@
-// A request of weir's own to one of its upstreams, with an answer that fits into memory: what a
-// filter wants to know before it lets a client's request pass.
+// A request of weir's own to one of its upstreams: what a filter wants to know before it lets a
+// client's request pass, or to keep for later ones.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "base/buffer.h"
 #include "base/error.h"
 #include "http/message.h"
+#include "proxy/body.h"
 #include "proxy/client_side.h"
 
 namespace weir::proxy {
@@ -44,25 +46,32 @@ class Fetch final : private ClientSide {
   // protocol). `route`: of asker's pinned snapshot, with its cluster and timeout_ms, not 0; nothing
   // else of it is looked at. `body_max_bytes`: of the answer.
   Fetch(Exchange& asker, const Route& route, size_t body_max_bytes, User& user);
+  // Asker's own request once more, by its own route and to its side of a split, as its filters let
+  // it pass. REQUIRES: asker's filters have. Outlives asker.
+  Fetch(Exchange& asker, User& user);
   ~Fetch();
   Fetch(const Fetch&) = delete;
   Fetch& operator=(const Fetch&) = delete;
 
-  // A GET of "/" without fields, to be filled before start(): its text lives as long as the fetch.
+  // A GET of "/" without fields, or asker's, to be edited before start(): its text lives as long as
+  // the fetch.
   http::RequestHead& request();
   // The server hears nothing of the asker's client: it is not asked for that one alone. Before
   // start().
   void tell_nothing_of_client();
   void start();  // once
+  // From on_fetch_head(), which then returns true: the body goes there, whatever its size, and
+  // on_fetched() gets none.
+  void record(std::unique_ptr<Recorder> recorder) { recorder_ = std::move(recorder); }
   // The user hears nothing any more. At any time.
   void cancel();
 
  private:
   // ClientSide
-  const http::Address& peer() const override { return client_.peer(); }
-  http::ConnectionEnds ends() const override { return client_.ends(); }
-  uint32_t listener_slot() const override { return client_.listener_slot(); }
-  std::string_view scheme() const override { return client_.scheme(); }
+  const http::Address& peer() const override { return peer_; }
+  http::ConnectionEnds ends() const override;
+  uint32_t listener_slot() const override { return listener_slot_; }
+  std::string_view scheme() const override { return scheme_; }
   const net::Tls* tls() const override { return nullptr; }
   bool must_close() const override { return false; }
   void send_informational(const http::ResponseHead&) override {}
@@ -81,12 +90,16 @@ class Fetch final : private ClientSide {
   void shutdown_tunnel() override {}
   void exchange_over(bool cut) override;
 
-  const ClientSide& client_;  // the asker's
+  const ClientSide* const client_;  // the asker's; null: it may be gone
+  const http::Address peer_;
+  const uint32_t listener_slot_;
+  const std::string_view scheme_;
   const size_t body_max_bytes_;
   User* user_;  // null: nobody waits any more
   std::unique_ptr<Exchange> exchange_;
   const http::ResponseHead* head_ = nullptr;  // of the exchange
   Buffer body_;
+  std::unique_ptr<Recorder> recorder_;  // null: body_
   uint64_t body_bytes_ = 0;
   bool too_large_ = false;
 };

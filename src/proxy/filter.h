@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/slot_map.h"
 #include "http/message.h"
@@ -21,8 +22,11 @@
 
 namespace weir::proxy {
 
+class BodyStage;
 class Exchange;
 class ProxyWorker;
+class Recorder;
+class ResponseSource;
 struct Summary;
 
 // An answer that weir makes itself. Headers are added to the standard ones of local_reply.h. An
@@ -39,6 +43,14 @@ struct LocalReply {
   Error error() const { return {who, kind, Retry::kNever, why}; }
 };
 
+struct Next {};
+// From on_response: not before its body is here; on_whole_response() follows. For answers of a
+// known length that is not over limits::kWholeAnswerBytes.
+struct Whole {};
+struct Serve {  // an answer from elsewhere (body.h), in the exchange's arena
+  ResponseSource* source;
+};
+
 // The right, and the duty, to continue a parked exchange. Fires once. A no-op when the exchange has
 // ended or moved on. Dropped unfired, it fails the exchange with 500, so nothing can hang.
 // Thread: the exchange's worker.
@@ -49,22 +61,25 @@ class Resume {
   ~Resume();
   void next() &&;
   void reply(LocalReply reply) &&;
+  void serve(Serve serve) &&;
+
+  using Outcome = std::variant<Next, LocalReply, Serve>;
 
  private:
   friend class FilterContext;
   Resume(ProxyWorker& worker, Id exchange, uint32_t epoch);
-  void fire(bool proceed, LocalReply reply);
+  void fire(Outcome outcome);
   ProxyWorker* worker_;  // null once fired or moved from
   Id exchange_;
   uint32_t epoch_;
 };
 
-struct Next {};
 class Parked {  // no wait without a waker: only FilterContext::park() makes one
   Parked() = default;
   friend class FilterContext;
 };
-using Verdict = std::variant<Next, Parked, LocalReply>;  // replies are returned, never called
+// Returned, never called.
+using Verdict = std::variant<Next, Parked, LocalReply, Serve, Whole>;
 
 // Valid only during the callback.
 class FilterContext {
@@ -73,6 +88,12 @@ class FilterContext {
   // Once per callback; the Resume may be fired before the callback returns.
   std::pair<Parked, Resume> park();
   Exchange& exchange() { return exchange_; }  // route, client, clock, arena
+  // From on_response of a server's answer, together with a Serve: the body goes to `recorder`, and
+  // the source is what gives it to the client.
+  void record(std::unique_ptr<Recorder> recorder);
+  // From on_response: what goes to the client is what `stage`, in the arena, makes of the body. Its
+  // length is not known then. One per answer; not where no body follows (HEAD, 204, 304).
+  void transform_body(BodyStage& stage);
 
  private:
   Exchange& exchange_;
@@ -89,7 +110,12 @@ class Filter {
   // Per try, on the head that this try sends.
   virtual void on_attempt(FilterContext&, const upstream::Server&, http::RequestHead&) {}
   // Once, before the head leaves; also for weir's own answers, from the replying filter backwards.
+  // A Serve replaces the answer; the filters before this one see its head next.
   virtual Verdict on_response(FilterContext&, http::ResponseHead&) { return Next{}; }
+  // After a Whole.
+  virtual Verdict on_whole_response(FilterContext&, http::ResponseHead&, const Buffer& /*body*/) {
+    return Next{};
+  }
   // Exactly once for every filter whose on_request was called.
   virtual void on_end(const Summary&) noexcept {}
 };
@@ -107,6 +133,9 @@ class FilterFactory {
   // Its on_response asks nothing of a route or of on_request: of the defaults' filters it is for
   // answers to requests that no site takes as well (Snapshot::stray_filters).
   virtual bool is_for_any_answer() const { return false; }
+  // Its filters see answers without the cookies by which weir itself tells a client its side of a
+  // split or its server. Such factories come last.
+  virtual bool sees_bare_answers() const { return false; }
   virtual bool edits_last() const { return false; }  // its filters have an on_passed()
   // Its filters look for what proves who a client is, and may ask for it: never in the clear where
   // the listener leads to https.

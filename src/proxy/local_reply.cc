@@ -107,6 +107,10 @@ void Exchange::begin_local(int status, std::string_view body) {
   local_ = true;
   discard_body_ = true;
   held_response_.clear();
+  recorder_ = nullptr;
+  source_ = nullptr;
+  stage_ = nullptr;
+  bond_cookie_ = {};
   response_trailers_ = nullptr;
   response_ = arena_.make<http::ResponseHead>(arena_);
   response_->status = status;
@@ -117,11 +121,16 @@ void Exchange::set_local_body(std::string_view body) {
   response_->framing = http::Framing::kLength;
   response_->content_length = body.size();
   local_body_ = body;
-  if (request_.method == http::Method::kHead) {  // the length that a GET would have had
-    char digits[20];
-    response_->headers.set("Content-Length",
-                           arena_.copy({digits, format_u64(body.size(), digits)}));
-  }
+  tell_length_to_head();
+}
+
+// The length that a GET would have had.
+void Exchange::tell_length_to_head() {
+  if (request_.method != http::Method::kHead || response_->framing != http::Framing::kLength)
+    return;
+  char digits[20];
+  const size_t length = format_u64(response_->content_length, digits);
+  response_->headers.set("Content-Length", arena_.copy({digits, length}));
 }
 
 Step Exchange::reply(LocalReply local, const Error& error) {

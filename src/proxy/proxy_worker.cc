@@ -12,6 +12,7 @@
 #include "net/redis.h"
 #include "net/redis_beat.h"
 #include "proxy/arrival.h"
+#include "proxy/background.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 
@@ -32,6 +33,10 @@ struct ProxyWorker::ConnectionList {
   IntrusiveList<ClientConnection, &ClientConnection::live_> live;
 };
 
+struct ProxyWorker::BackgroundList {
+  IntrusiveList<Background, &Background::background_> live;
+};
+
 ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
     : net_(options.index, &options.metrics->loop_lag_us),
       metrics_(*options.metrics),
@@ -44,6 +49,7 @@ ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
       exchanges_(limits::kExchangesMax),
       give_back_(std::move(options.give_back)),
       connections_(std::make_unique<ConnectionList>()),
+      background_(std::make_unique<BackgroundList>()),
       log_tick_(net_.timers(), this, &net::Timer::call<ProxyWorker, &ProxyWorker::flush_log>),
       grace_(net_.timers(), this, &net::Timer::call<ProxyWorker, &ProxyWorker::cut_all>) {}
 
@@ -52,6 +58,7 @@ ProxyWorker::~ProxyWorker() {
   {
     net::Turn turn(net_);
     shadows_.cut_all();
+    end_background();
     pools_.end_all();
     use_redis(nullptr);
   }
@@ -204,6 +211,19 @@ void ProxyWorker::adopt(std::unique_ptr<ClientConnection> connection) {
   connections_->live.push_back(*connection.release());
 }
 
+void ProxyWorker::adopt_background(std::unique_ptr<Background> work) {
+  background_->live.push_back(*work.release());
+}
+
+void ProxyWorker::forget(Background& work) {
+  work.background_.unlink();
+  net_.bury(std::unique_ptr<net::Mortal>(&work));
+}
+
+void ProxyWorker::end_background() {
+  while (Background* work = background_->live.front()) work->end();
+}
+
 // A trusted proxy brings the connections of many clients.
 uint32_t ProxyWorker::client_limit(const Client& client, bool is_unix) const {
   const uint32_t limit = listener_config(client.slot).client_connections;
@@ -274,6 +294,7 @@ void ProxyWorker::stop_if_done() {
   grace_.cancel();
   log_.flush();
   shadows_.cut_all();  // nobody waits for them
+  end_background();
   pools_.end_all();
   use_redis(nullptr);
   net_.stop();

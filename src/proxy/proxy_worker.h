@@ -29,6 +29,7 @@ struct RedisConfig;
 
 namespace weir::proxy {
 
+class Background;
 class ClientConnection;
 struct Client;
 class Exchange;
@@ -104,6 +105,9 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   // `connection` is this worker's from now on, until it ends.
   void adopt(std::unique_ptr<ClientConnection> connection);
   void forget(ClientConnection& connection);
+  // The same for what no client waits for.
+  void adopt_background(std::unique_ptr<Background> work);
+  void forget(Background& work);
   // `client.peer` is not who connected but whom that one connected for: counts that client. False:
   // it has too many connections.
   bool reseat(Client& client);
@@ -133,6 +137,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   void let_go_if_unused(Slot& slot);
   void close_listener(uint32_t slot, bool serve_queue);
   void stop_if_done();
+  void end_background();
   void use_redis(const std::shared_ptr<const net::RedisConfig>& config);
 
   net::Worker net_;
@@ -154,6 +159,8 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   size_t hold_bytes_ = 0;  // of the present snapshot
   struct ConnectionList;
   std::unique_ptr<ConnectionList> connections_;
+  struct BackgroundList;
+  std::unique_ptr<BackgroundList> background_;
   net::Timer log_tick_;
   net::Timer grace_;
   bool draining_ = false;

@@ -101,6 +101,11 @@ void Exchange::on_conn_drained() {
 // ---- response: server → client ----
 
 void Exchange::on_response_body(std::string_view piece) {
+  if (recorder_ != nullptr) {
+    record_piece(piece);
+    return;
+  }
+  if (source_ != nullptr && !source_tail_) return;  // of an answer that another one has replaced
   if (committed_ && held_response_.empty()) {
     relay_piece(piece);
     return;
@@ -110,14 +115,18 @@ void Exchange::on_response_body(std::string_view piece) {
     if (!hedge_under_way() || !retry_answer()) pass_answer_on();
     return;
   }
-  if (holds_enough(held_response_)) conn_->pause();
+  if (holds_enough(held_response_) && !awaits_whole_) conn_->pause();
 }
 
 void Exchange::relay_piece(std::string_view piece) {
   if (framing_.framing == http::Framing::kNone)
     return;  // HEAD and the like: nothing follows a head
-  client_.send_body(piece);
-  if (client_.congested() && conn_ != nullptr) {
+  if (stage_ == nullptr) {
+    client_.send_body(piece);
+  } else {
+    stage_piece(piece);
+  }
+  if (client_.congested() && conn_ != nullptr && source_ == nullptr) {
     conn_->pause();
     conn_->read_less();
   }
@@ -134,6 +143,10 @@ void Exchange::on_response_end() {
     if (retry_answer()) return;
     accept_answer();
   }
+  if (recorder_ != nullptr) {
+    recorder_->complete();
+    recorder_ = nullptr;
+  }
   if (!request_ended_) discard_body_ = true;  // the server has answered without waiting for it
   // The server may take another request now: its connection waits for no filter and no slow client.
   settle_attempt(true);
@@ -144,19 +157,25 @@ void Exchange::on_client_drained() {
   if (step_ == Step::kTunnel) {
     if (conn_ != nullptr) conn_->resume();
     leave_tunnel_if_done();
-  } else if (step_ == Step::kRelay && conn_ != nullptr) {
-    conn_->resume();
+  } else if (step_ == Step::kRelay) {
+    if (source_ != nullptr) {
+      advance();
+    } else if (conn_ != nullptr) {
+      conn_->resume();
+    }
   }
 }
 
 Step Exchange::relay() {
   if (local_) {
-    if (framing_.framing != http::Framing::kNone) client_.send_body(local_body_);
-    return Step::kFinish;
+    relay_piece(local_body_);
+    return over() ? Step::kOver : Step::kFinish;
   }
+  if (source_ != nullptr) return pump_source();
   while (!held_response_.empty()) {
     const std::string_view front = held_response_.front();
     relay_piece(front);
+    if (over()) return Step::kOver;
     held_response_.consume(front.size());
   }
   if (response_done_) return Step::kFinish;
@@ -172,7 +191,9 @@ http::ResponseFraming Exchange::framing_for_client() const {
     framing.keep_content_length = status != 204;
     return framing;
   }
-  if (response_->framing == http::Framing::kLength || response_->framing == http::Framing::kNone) {
+  const bool length_known =
+      response_->framing == http::Framing::kLength || response_->framing == http::Framing::kNone;
+  if (length_known && stage_ == nullptr) {
     framing.framing = http::Framing::kLength;
     framing.content_length = response_->content_length;
   } else if (request_.version != http::Version::kHttp10) {

@@ -57,7 +57,7 @@ bool Exchange::may_keep_for_replay(size_t bytes) const {
 // `unread`: given back by a server that is well. `stale`: sent on a connection that the server may
 // have closed before. Neither is a try that failed: they are made good whatever is configured.
 bool Exchange::may_retry(const Error& error, bool stale) {
-  if (committed_ || local_ || replay_lost_) return false;
+  if (committed_ || local_ || replay_lost_ || response_begun_) return false;
   const upstream::RetryConfig& retry = cluster_->retry;
   const bool unread = error.retry == Retry::kNothingSent && error.kind == ErrorKind::kReset;
   if (unread) return attempts_ < std::max(retry.attempts, limits::kAttemptsUnread);
@@ -207,7 +207,7 @@ void Exchange::pass_answer_on() {
 
 void Exchange::accept_answer() {
   if (hedge_ != nullptr) hedge_->stop();
-  if (bond_ != nullptr) tell_bond();
+  if (bond_ != nullptr) make_bond_cookie();
   step_ = Step::kResponse;
 }
 

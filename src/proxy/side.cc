@@ -35,15 +35,17 @@ void Exchange::choose_side() {
   arm_total();
 }
 
+void Exchange::note_side() {
+  if (!side_->counts) return;
+  constexpr int kFirstOfServerErrors = 500;
+  side_->split->rollback->note(side_->target, response_->status >= kFirstOfServerErrors,
+                               worker_.net().now_us() - side_->since_us, worker_.net().now_ms());
+}
+
 void Exchange::tell_side() {
   const Split& split = *side_->split;
   http::HeaderList& headers = response_->headers;
   add_vary(split.vary_fields, headers);
-  if (side_->counts) {
-    constexpr int kFirstOfServerErrors = 500;
-    split.rollback->note(side_->target, response_->status >= kFirstOfServerErrors,
-                         worker_.net().now_us() - side_->since_us, worker_.net().now_ms());
-  }
   if (side_->drawn.empty()) return;
   http::add_cookie(headers, split.cookie, side_->drawn, split.ttl_ms / 1000, scheme() == "https");
 }

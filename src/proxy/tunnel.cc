@@ -22,7 +22,7 @@ void Exchange::on_upgraded() {
   upstream::note_success(*server_);
   judged_ = true;
   upgraded_ = true;
-  if (bond_ != nullptr) tell_bond();
+  if (bond_ != nullptr) make_bond_cookie();
   step_ = Step::kResponse;
   advance();
 }

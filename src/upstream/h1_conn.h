@@ -28,6 +28,7 @@ class H1Conn final : public ServerConn, public ServerSide {
   void send_body(std::string_view piece) override;
   void send_end(const http::HeaderList* trailers) override;
   bool congested() const override { return stream_->congested(); }
+  void hand_to(ConnUser& user) override { user_ = &user; }
   void pause() override;
   void resume() override;
   void read_less() override { stream_->read_less(); }

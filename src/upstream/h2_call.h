@@ -35,6 +35,7 @@ class H2Call final : public net::Mortal,
   void send_body(std::string_view piece) override;
   void send_end(const http::HeaderList* trailers) override;
   bool congested() const override { return congested_; }
+  void hand_to(ConnUser& user) override { user_ = &user; }
   void pause() override;
   void resume() override;
   void read_less() override {}  // the window of its stream is what it may bring

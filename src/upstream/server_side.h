@@ -70,6 +70,9 @@ class ServerSide {
   virtual void send_end(const http::HeaderList* trailers) = 0;
   virtual bool congested() const = 0;  // pause the client until on_conn_drained()
 
+  // Somebody else takes the rest of the answer.
+  virtual void hand_to(ConnUser& user) = 0;
+
   // The answer's flow.
   virtual void pause() = 0;
   virtual void resume() = 0;

@@ -1,0 +1,74 @@
+// What filters do with the body of an answer: give one of their own, keep a copy of a server's, or
+// change it on its way to the client.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "http/message.h"
+
+namespace weir::proxy {
+
+// An answer that no server sends to this exchange: a stored object, one that is being fetched, a
+// file. It takes the same way out as a server's answer: response filters, framing, back pressure.
+// Owner: the exchange's arena. Thread: the exchange's worker.
+class ResponseSource {
+ public:
+  enum class State : uint8_t {
+    kBytes,   // some of the body
+    kWait,    // Exchange::on_source_ready() will be called, in a later round or turn
+    kEnd,     // it is complete
+    kBroken,  // it never will be: the answer is cut
+  };
+  struct Piece {
+    State state = State::kEnd;
+    std::string_view bytes;  // good until the next call; not empty with kBytes
+  };
+
+  // Fills a fresh head: status, fields but Content-Length, framing (kLength, kChunked or kNone).
+  // Called once, first. What it points to lives as long as the source.
+  virtual void fill_head(http::ResponseHead& head) = 0;
+  // The next of the body. Not called for answers without one (HEAD, 204, 304).
+  virtual Piece next() = 0;
+
+ protected:
+  ~ResponseSource() = default;
+};
+
+// Where the body of a server's answer goes when a filter keeps it (FilterContext::record()). It is
+// read as fast as the recorder takes it, whatever the client's pace, and to its end even when the
+// client has left. Owner: the exchange, then its Remainder. Destroyed without complete(): the
+// answer has no end. Thread: the exchange's worker.
+class Recorder {
+ public:
+  virtual ~Recorder() = default;
+  // False: it takes no more, and is destroyed. What it has taken its source can still give.
+  virtual bool put(std::string_view piece) = 0;
+  virtual void complete() = 0;
+  // The rest is of use without the client for whom it was asked.
+  virtual bool wants_rest() const = 0;
+};
+
+class BodySink {
+ public:
+  virtual void put(std::string_view bytes) = 0;
+
+ protected:
+  ~BodySink() = default;
+};
+
+// Changes a body while it passes (FilterContext::transform_body()). Whoever sends it pauses as long
+// as the client takes nothing, so a stage never has to stop in the middle. Each false is a failure:
+// the answer is cut. Owner: the exchange's arena.
+class BodyStage {
+ public:
+  virtual bool put(std::string_view piece, BodySink& out) = 0;
+  // Nothing more is at hand: what was put so far must be able to reach the client.
+  virtual bool flush(BodySink& out) = 0;
+  virtual bool end(BodySink& out) = 0;  // once, last
+
+ protected:
+  ~BodyStage() = default;
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,175 @@
+// Answers that filters serve, keep or change: a source that gives the body, a recorder that keeps
+// what a server sends, a stage that it goes through on its way to the client.
+#include "base/check.h"
+#include "base/limits.h"
+#include "net/worker.h"
+#include "proxy/exchange.h"
+#include "proxy/proxy_worker.h"
+#include "proxy/remainder.h"
+
+namespace weir::proxy {
+
+// ---- sources ----
+
+// Instead of asking a server. The filter that serves sees nothing of its own answer.
+Step Exchange::serve(ResponseSource& source) {
+  discard_body_ = true;
+  response_begun_ = true;
+  response_filter_ = filters_seen_ - 1;
+  source_ = &source;
+  response_ = arena_.make<http::ResponseHead>(arena_);
+  source.fill_head(*response_);
+  tell_length_to_head();
+  return Step::kResponse;
+}
+
+// Instead of what a server, or weir itself, has answered; or of a server's answer that is recorded.
+// kWait: until that answer has ended.
+Step Exchange::serve_from_response(ResponseSource& source) {
+  const bool empty = response_->framing == http::Framing::kNone;
+  source_ = &source;
+  response_ = arena_.make<http::ResponseHead>(arena_);
+  source.fill_head(*response_);
+  tell_length_to_head();
+  if (local_) {
+    local_ = false;
+  } else if (recorder_ != nullptr) {
+    record_held();
+  } else {
+    held_response_.clear();
+    response_trailers_ = nullptr;
+    if (in_flight_ == nullptr) return Step::kResponse;
+    // Its end comes in this turn, and the connection can be kept.
+    if (empty && request_ended_) return Step::kWait;
+    settle_attempt(false);
+  }
+  return Step::kResponse;
+}
+
+Step Exchange::pump_source() {
+  if (framing_.framing == http::Framing::kNone) return Step::kFinish;
+  size_t left = stage_ == nullptr ? limits::kPumpBytes : limits::kStagePumpBytes;
+  while (!client_.congested()) {
+    if (left == 0) {
+      pump_later();
+      return Step::kWait;
+    }
+    const ResponseSource::Piece piece = source_->next();
+    switch (piece.state) {
+      case ResponseSource::State::kBytes:
+        relay_piece(piece.bytes);
+        if (over()) return Step::kOver;
+        left -= std::min(left, piece.bytes.size());
+        break;
+      case ResponseSource::State::kWait: return Step::kWait;
+      case ResponseSource::State::kEnd: return Step::kFinish;
+      case ResponseSource::State::kBroken:
+        source_ = nullptr;
+        if (source_tail_) return relay();
+        fail({Source::kUpstream, ErrorKind::kReset, Retry::kNever, "a shared answer broke off"});
+        return Step::kOver;
+    }
+  }
+  return Step::kWait;
+}
+
+// In another iteration of the loop: others have their turn before.
+void Exchange::pump_later() {
+  worker_.net().post([&worker = worker_, id = id_] {
+    if (Exchange* exchange = worker.exchanges().find(id)) exchange->on_source_ready();
+  });
+}
+
+void Exchange::on_source_ready() {
+  if (!over() && step_ == Step::kRelay && source_ != nullptr) advance();
+}
+
+// ---- recorders ----
+
+void Exchange::record_piece(std::string_view piece) {
+  if (!recorder_->put(piece)) {
+    recorder_ = nullptr;
+    source_tail_ = true;
+    held_response_.append(piece);
+    if (holds_enough(held_response_) && conn_ != nullptr) conn_->pause();
+  }
+  if (step_ == Step::kRelay) advance();
+}
+
+// What has come while the filters were at the head.
+void Exchange::record_held() {
+  while (recorder_ != nullptr && !held_response_.empty()) {
+    const std::string_view front = held_response_.front();
+    if (recorder_->put(front)) {
+      held_response_.consume(front.size());
+    } else {
+      recorder_ = nullptr;
+      source_tail_ = true;
+    }
+  }
+  if (recorder_ == nullptr) return;
+  if (response_done_) {
+    recorder_->complete();
+    recorder_ = nullptr;
+  } else if (conn_ != nullptr) {
+    conn_->resume();
+  }
+}
+
+// The exchange ends before the server's answer does.
+void Exchange::leave_remainder() {
+  const bool well = !error_ || error_.source == Source::kClient;
+  const bool wanted = well && conn_ != nullptr && request_ended_ && pinned_ != nullptr;
+  if (wanted && !worker_.draining() && recorder_->wants_rest()) {
+    Remainder::Rest rest;
+    rest.recorder = std::move(recorder_);
+    rest.conn = std::exchange(conn_, nullptr);
+    rest.in_flight = std::exchange(in_flight_, nullptr);
+    rest.gate = std::exchange(gate_, nullptr);
+    rest.cluster = cluster_;
+    rest.epoch = pinned_;
+    rest.started_us = attempt_started_us_;
+    rest.left_ms = deadline_.armed() ? deadline_.left_ms() : 0;
+    upstream_us_ = worker_.net().now_us() - attempt_started_us_;
+    server_ = nullptr;
+    worker_.adopt_background(std::make_unique<Remainder>(worker_, std::move(rest)));
+  }
+  recorder_ = nullptr;
+}
+
+// ---- stages ----
+
+void Exchange::put(std::string_view bytes) { client_.send_body(bytes); }
+
+// What it keeps back is let go at the end of the turn, when nothing more is at hand.
+void Exchange::stage_piece(std::string_view piece) {
+  if (piece.empty()) return;
+  if (!stage_->put(piece, *this)) {
+    on_stage_failed();
+    return;
+  }
+  if (flush_due_) return;
+  flush_due_ = true;
+  worker_.net().defer([&worker = worker_, id = id_] {
+    if (Exchange* exchange = worker.exchanges().find(id)) exchange->flush_stage();
+  });
+}
+
+void Exchange::flush_stage() {
+  flush_due_ = false;
+  if (over() || stage_ == nullptr) return;
+  if (!stage_->flush(*this)) on_stage_failed();
+}
+
+void Exchange::end_stage() {
+  BodyStage* const stage = std::exchange(stage_, nullptr);
+  if (framing_.framing != http::Framing::kNone && !stage->end(*this)) on_stage_failed();
+}
+
+void Exchange::on_stage_failed() {
+  stage_ = nullptr;
+  if (!error_) error_ = {Source::kWeir, ErrorKind::kInternal, Retry::kNever, "encoding failed"};
+  end(true);
+}
+
+}  // namespace weir::proxy
