@@ -46,6 +46,7 @@ class CacheFields {
  public:
   explicit CacheFields(const HeaderList& headers);
 
+  const HeaderList& headers() const { return *headers_; }
   bool has(CacheField field) const { return (present_ >> index(field) & 1) != 0; }
   bool repeated(CacheField field) const { return (repeated_ >> index(field) & 1) != 0; }
   // The value of the first line of that field; empty when there is none.
