@@ -150,7 +150,8 @@ char* LineFormatter::json(const Summary& summary, char* out) {
   out = escape_json(summary.referer, put(out, R"(","referer":")"));
   out = escape_json(summary.tls, put(out, R"(","tls":")"));
   if (!summary.tls.empty()) out = put_tls(out, summary);
-  out = escape_json(summary.limit, put(out, R"(","cache":"","limit":")"));
+  out = escape_json(summary.cache, put(out, R"(","cache":")"));
+  out = escape_json(summary.limit, put(out, R"(","limit":")"));
   out = put_error(put(out, R"(","error":")"), summary.error);
   return put(out, "\"}\n");
 }

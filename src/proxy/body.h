@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
+#include "http/accept_encoding.h"
 #include "http/message.h"
 
 namespace weir::proxy {
@@ -30,6 +32,9 @@ class ResponseSource {
   virtual void fill_head(http::ResponseHead& head) = 0;
   // The next of the body. Not called for answers without one (HEAD, 204, 304).
   virtual Piece next() = 0;
+  // Its body in that coding from now on, and how long it is then. Nothing: it has none. Only before
+  // the first next(), by a filter that has seen its head.
+  virtual std::optional<uint64_t> turn_to(http::Encoding /*encoding*/) { return std::nullopt; }
 
  protected:
   ~ResponseSource() = default;
@@ -58,14 +63,14 @@ class BodySink {
 };
 
 // Changes a body while it passes (FilterContext::transform_body()). Whoever sends it pauses as long
-// as the client takes nothing, so a stage never has to stop in the middle. Each false is a failure:
-// the answer is cut. Owner: the exchange's arena.
+// as the client takes nothing, so a stage never has to stop in the middle. Owner: the exchange's
+// arena.
 class BodyStage {
  public:
-  virtual bool put(std::string_view piece, BodySink& out) = 0;
+  virtual void put(std::string_view piece, BodySink& out) = 0;
   // Nothing more is at hand: what was put so far must be able to reach the client.
-  virtual bool flush(BodySink& out) = 0;
-  virtual bool end(BodySink& out) = 0;  // once, last
+  virtual void flush(BodySink& out) = 0;
+  virtual void end(BodySink& out) = 0;  // once, last
 
  protected:
   ~BodyStage() = default;

@@ -238,7 +238,7 @@ Step Exchange::run_action() {
         return reply_error(403,
                            {Source::kClient, ErrorKind::kRefused, Retry::kNever, "no upgrades"});
       }
-      if (route_->split != nullptr && side_ == nullptr) choose_side();
+      cluster();
       return route_->rewrite == nullptr ? Step::kPick : rewrite();
     case Action::kRespond: return respond();
     case Action::kRedirect: return redirect();
@@ -345,7 +345,6 @@ Step Exchange::commit_head() {
 
 Step Exchange::finish() {
   if (stage_ != nullptr) end_stage();
-  if (over()) return Step::kOver;
   client_.send_end(response_trailers_);
   end(false);
   return Step::kOver;
@@ -458,6 +457,11 @@ std::string_view Exchange::scheme() const {
   return identity_.forwarded_proto.empty() ? client_.scheme() : identity_.forwarded_proto;
 }
 
+const upstream::Cluster* Exchange::cluster() {
+  if (route_ != nullptr && route_->split != nullptr && side_ == nullptr) choose_side();
+  return cluster_;
+}
+
 const upstream::EndpointState* Exchange::server() const { return last_server_; }
 
 void Exchange::write_summary() {
@@ -482,6 +486,7 @@ void Exchange::write_summary() {
   summary.tries = told_tries();
   summary.upstream_us = upstream_us_;
   summary.limit = limit_;
+  summary.cache = cache_;
   summary.request_id = request_id();
   for (const http::Header& header : request_.headers) {
     if (header.id == http::HeaderId::kUserAgent) summary.user_agent = header.value;

@@ -115,6 +115,11 @@ class Exchange final : public net::Mortal,
   // From now on a client that shuts its side has left. For whoever makes it wait before anything is
   // done for it: most clients that leave do no more than that, and it would be kept for nobody.
   void set_ends_on_eof(bool ends) { ends_on_eof_ = ends; }
+  // What the cache did for it, for the log: a literal.
+  void set_cache_result(std::string_view result) { cache_ = result; }
+  bool answer_is_local() const { return local_; }  // weir's own, in on_response
+  // The upstream that answers: of a split, the side that is this request's, chosen now if need be.
+  const upstream::Cluster* cluster();
   // The limit that refused or delayed it, for the log. Lives as long as the filter that says so.
   void set_limit(std::string_view name) { limit_ = name; }
   std::string_view client_ip();
@@ -291,7 +296,6 @@ class Exchange final : public net::Mortal,
   void stage_piece(std::string_view piece);
   void flush_stage();
   void end_stage();
-  void on_stage_failed();
 
   // Tunnels (tunnel.cc).
   Step start_tunnel();
@@ -340,6 +344,7 @@ class Exchange final : public net::Mortal,
   std::string_view client_ip_;
   std::string_view csp_nonce_;
   std::string_view limit_;
+  std::string_view cache_;
   std::string_view path_;                 // normalised: what routes match
   std::string_view* captures_ = nullptr;  // of the route's pattern, once a template asked
   http::MethodSet other_methods_ = 0;     // that would have found a route: 405
@@ -386,8 +391,6 @@ class Exchange final : public net::Mortal,
   BodyStage* stage_ = nullptr;
   bool source_tail_ = false;  // what the recorder did not take follows in held_response_
   bool flush_due_ = false;    // of the stage
-  bool stage_ended_ = false;
-  bool stage_failed_ = false;
 
   // Bodies.
   Buffer held_request_;   // waits for the server

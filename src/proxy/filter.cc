@@ -18,6 +18,8 @@ void FilterContext::record(std::unique_ptr<Recorder> recorder) {
   exchange_.recorder_ = std::move(recorder);
 }
 
+ResponseSource* FilterContext::source() { return exchange_.source_; }
+
 void FilterContext::transform_body(BodyStage& stage) {
   WEIR_CHECK(exchange_.stage_ == nullptr);
   exchange_.stage_ = &stage;

@@ -94,6 +94,9 @@ class FilterContext {
   // From on_response: what goes to the client is what `stage`, in the arena, makes of the body. Its
   // length is not known then. One per answer; not where no body follows (HEAD, 204, 304).
   void transform_body(BodyStage& stage);
+  // What a filter behind this one has served, in on_response; null: a server's or weir's own
+  // answer.
+  ResponseSource* source();
 
  private:
   Exchange& exchange_;

@@ -169,13 +169,12 @@ void Exchange::on_client_drained() {
 Step Exchange::relay() {
   if (local_) {
     relay_piece(local_body_);
-    return over() ? Step::kOver : Step::kFinish;
+    return Step::kFinish;
   }
   if (source_ != nullptr) return pump_source();
   while (!held_response_.empty()) {
     const std::string_view front = held_response_.front();
     relay_piece(front);
-    if (over()) return Step::kOver;
     held_response_.consume(front.size());
   }
   if (response_done_) return Step::kFinish;

@@ -58,7 +58,6 @@ Step Exchange::pump_source() {
     switch (piece.state) {
       case ResponseSource::State::kBytes:
         relay_piece(piece.bytes);
-        if (over()) return Step::kOver;
         left -= std::min(left, piece.bytes.size());
         break;
       case ResponseSource::State::kWait: return Step::kWait;
@@ -144,10 +143,7 @@ void Exchange::put(std::string_view bytes) { client_.send_body(bytes); }
 // What it keeps back is let go at the end of the turn, when nothing more is at hand.
 void Exchange::stage_piece(std::string_view piece) {
   if (piece.empty()) return;
-  if (!stage_->put(piece, *this)) {
-    on_stage_failed();
-    return;
-  }
+  stage_->put(piece, *this);
   if (flush_due_) return;
   flush_due_ = true;
   worker_.net().defer([&worker = worker_, id = id_] {
@@ -157,19 +153,12 @@ void Exchange::stage_piece(std::string_view piece) {
 
 void Exchange::flush_stage() {
   flush_due_ = false;
-  if (over() || stage_ == nullptr) return;
-  if (!stage_->flush(*this)) on_stage_failed();
+  if (!over() && stage_ != nullptr) stage_->flush(*this);
 }
 
 void Exchange::end_stage() {
   BodyStage* const stage = std::exchange(stage_, nullptr);
-  if (framing_.framing != http::Framing::kNone && !stage->end(*this)) on_stage_failed();
-}
-
-void Exchange::on_stage_failed() {
-  stage_ = nullptr;
-  if (!error_) error_ = {Source::kWeir, ErrorKind::kInternal, Retry::kNever, "encoding failed"};
-  end(true);
+  if (framing_.framing != http::Framing::kNone) stage->end(*this);
 }
 
 }  // namespace weir::proxy

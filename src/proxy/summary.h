@@ -37,6 +37,7 @@ struct Summary {
   std::string_view tries;    // each with its outcome and time; empty when there was one at most
   uint64_t upstream_us = 0;  // of the last attempt: from choosing it to its last byte; 0 = none
   std::string_view limit;    // the rate limit that refused or delayed it
+  std::string_view cache;    // what it did: "HIT", ...; empty: it was not asked
   std::string_view request_id;
   std::string_view trace_id;  // of a valid W3C traceparent
   std::string_view user_agent;
