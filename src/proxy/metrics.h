@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "http/message.h"
+#include "proxy/cache_result.h"
 #include "proxy/mirror.h"
 
 namespace weir::proxy {
@@ -125,6 +126,7 @@ struct Metrics {
   CounterTable upstream_connections_idle;  // by endpoint index + 1
   CounterTable split_requests;             // key: split_key()
   CounterTable mirror_requests;            // key: mirror_key()
+  std::array<Counter, kCacheResults> cache_requests;
   CounterTable rate_limits;                // key: limit_key() (limit_stats.h)
 
   // `id`: a route label (requests) or an endpoint's index (upstream_requests, any method).

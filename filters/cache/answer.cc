@@ -1,0 +1,185 @@
+// The cache's part on the way back: what becomes of a server's answer, and what the client is told
+// of it.
+#include <utility>
+
+#include "base/limits.h"
+#include "filters/cache/filter.h"
+#include "filters/cache/invalidate.h"
+#include "filters/cache/source.h"
+#include "filters/cache/tag_maker.h"
+#include "http/conditional.h"
+#include "net/worker.h"
+#include "proxy/proxy_worker.h"
+
+namespace weir::filters::cache {
+
+using proxy::CacheResult;
+
+namespace {
+
+// An answer that the server gave, without its body: the client has it.
+class NotModified final : public proxy::ResponseSource {
+ public:
+  NotModified(const http::HeaderList& fields, const http::HeaderList& more)
+      : fields_(fields), more_(more) {}
+
+  void fill_head(http::ResponseHead& head) override {
+    head.status = 304;
+    for (const http::Header& field : fields_) {
+      const http::CacheField which = http::cache_field(field.name);
+      const bool describes_content = field.id == http::HeaderId::kContentLength ||
+                                     field.id == http::HeaderId::kContentType ||
+                                     which == http::CacheField::kContentEncoding ||
+                                     which == http::CacheField::kLastModified;
+      if (!describes_content) head.headers.add(field);
+    }
+    for (const http::Header& field : more_) head.headers.add(field);
+  }
+  Piece next() override { return {State::kEnd, {}}; }
+
+ private:
+  const http::HeaderList& fields_;
+  const http::HeaderList& more_;
+};
+
+bool is_failure(int status) {  // RFC 5861 4
+  return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+}  // namespace
+
+proxy::Verdict CacheFilter::on_response(proxy::FilterContext& context, http::ResponseHead& head) {
+  const bool local = exchange_->answer_is_local();
+  if (stored_ && on_error_ && is_failure(head.status)) return use_stale();
+  if (local) {
+    tell(head);
+    return proxy::Next{};
+  }
+  if (options_.invalidates_on_write) invalidate(store_, *exchange_, head);
+  if (plan_ == Plan::kValidate && head.status == 304) {
+    if (intake_.freshen(store_, question(), stored_, head)) return use_not_modified();
+    tell(head);
+    return proxy::Next{};
+  }
+  const http::CacheFields fields(head.headers);
+  const bool may_get_tag = options_.makes_etag && head.status == 200 &&
+                           exchange_->request().method == http::Method::kGet &&
+                           !fields.has(http::CacheField::kEtag) && plan_ != Plan::kPass;
+  if (may_get_tag && head.framing == http::Framing::kLength &&
+      head.content_length <= limits::kWholeAnswerBytes) {
+    return proxy::Whole{};
+  }
+  return keep(context, head, {});
+}
+
+proxy::Verdict CacheFilter::on_whole_response(proxy::FilterContext& context,
+                                              http::ResponseHead& head, const Buffer& body) {
+  TagMaker maker;
+  std::string_view spans[limits::kWholeAnswerBytes / 1024];
+  const size_t count = body.spans(spans, std::size(spans));
+  for (size_t i = 0; i < count; ++i) maker.put(spans[i]);
+  return keep(context, head, arena().copy(maker.tag()));
+}
+
+proxy::Verdict CacheFilter::keep(proxy::FilterContext& context, http::ResponseHead& head,
+                                 std::string_view made_tag) {
+  if (plan_ == Plan::kPass) return pass_on(head, made_tag);
+  const Question asked = question();
+  const http::Storable storable = Intake::judge(asked, head);
+  if (storable != http::Storable::kYes) {
+    if (lead_) lead_.refuse(static_cast<uint64_t>(now_ms()));
+    // What the server gives out now nobody may keep: nor what it gave out before.
+    if (stored_ && !is_failure(head.status)) store_.remove(stored_);
+    return pass_on(head, made_tag);
+  }
+  if (!intake_.start(asked, head, made_tag)) return pass_on(head, made_tag);
+  const Reader reader = intake_.reader();
+  if (lead_) {
+    lead_.publish(reader, intake_.vary(), intake_.secondary(), intake_.length_known());
+  }
+  const bool makes_tag = options_.makes_etag && made_tag.empty() && head.status == 200 &&
+                         !http::CacheFields(head.headers).has(http::CacheField::kEtag);
+  context.record(intake_.recorder(store_, std::move(lead_), makes_tag));
+  return serve(reader, intake_.meta(), intake_.packed(), CacheResult::kMiss,
+               arena().concat({cache_status_, "; stored"}));
+}
+
+proxy::Verdict CacheFilter::use_not_modified() {
+  if (lead_) lead_.finish();
+  return serve(stored_, intake_.meta(), intake_.packed(), CacheResult::kRevalidated,
+               "weir; hit; fwd=stale; fwd-status=304");
+}
+
+// RFC 9111 4.2.4, RFC 5861 4.
+proxy::Verdict CacheFilter::use_stale() {
+  intake_.forget();
+  if (lead_) lead_.finish();
+  return serve_stored(stored_, CacheResult::kStale, "weir; hit; fwd=stale; detail=error");
+}
+
+// As the server gave it, but for what the client has already.
+proxy::Verdict CacheFilter::pass_on(http::ResponseHead& head, std::string_view made_tag) {
+  intake_.forget();
+  if (!made_tag.empty()) head.headers.add("ETag", made_tag);
+  if (plan_ != Plan::kPass && head.status == 200) {
+    const http::CacheFields asked(*asked_fields_);
+    const int64_t now_s = now_ms() / 1000;
+    const http::CacheFields fields(head.headers);
+    const http::Validators validators = http::validators_of(fields, now_s);
+    if (http::check_preconditions(http::Evaluator::kCache, exchange_->request().method, asked,
+                                  &validators, now_s) == http::Precondition::kNotModified) {
+      http::ResponseHead* told = arena().make<http::ResponseHead>(arena());
+      tell(*told);
+      return proxy::Serve{arena().make<NotModified>(head.headers, told->headers)};
+    }
+  }
+  tell(head);
+  return proxy::Next{};
+}
+
+// ---- what the client gets and is told ----
+
+proxy::Serve CacheFilter::serve_stored(const Reader& reader, proxy::CacheResult result,
+                                       std::string_view status) {
+  return serve(reader, reader.meta(), reader.head(), result, status);
+}
+
+proxy::Serve CacheFilter::serve(const Reader& reader, const Meta& meta, std::string_view head,
+                                proxy::CacheResult result, std::string_view status) {
+  note(result, status);
+  Serving serving;
+  serving.reader = reader;
+  serving.meta = meta;
+  serving.head = head;
+  serving.now_ms = now_ms();
+  serving.cache_status = status;
+  serving.result = proxy::word_of(result);
+  serving.result_field = options_.status_header;
+  return {arena().make<Source>(*exchange_, std::move(serving), http::CacheFields(*asked_fields_))};
+}
+
+void CacheFilter::tell(http::ResponseHead& head) const {
+  if (cache_status_.empty()) return;
+  head.headers.add("Cache-Status", cache_status_);
+  if (!options_.status_header.empty()) head.headers.set(options_.status_header, word_of(result_));
+}
+
+Question CacheFilter::question() const {
+  return {options_, asked_, *asked_fields_, sent_ms_, now_ms()};
+}
+
+int64_t CacheFilter::now_ms() const {
+  return static_cast<int64_t>(exchange_->worker().wall_us() / 1000);
+}
+
+void CacheFilter::on_end(const proxy::Summary&) noexcept {
+  leave();
+  resume_.reset();
+  lock_timer_.reset();
+  intake_.forget();
+  lead_ = Lead();
+  if (cache_status_.empty()) return;
+  exchange_->worker().metrics().cache_requests[static_cast<size_t>(result_)].add();
+}
+
+}  // namespace weir::filters::cache

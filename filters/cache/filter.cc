@@ -1,0 +1,218 @@
+#include "filters/cache/filter.h"
+
+#include <utility>
+
+#include "filters/cache/key.h"
+#include "filters/cache/renewal.h"
+#include "filters/cache/validators.h"
+#include "http/conditional.h"
+#include "net/worker.h"
+#include "proxy/proxy_worker.h"
+
+namespace weir::filters::cache {
+
+using proxy::CacheResult;
+
+namespace {
+
+proxy::LocalReply only_if_cached() {
+  proxy::LocalReply reply;
+  reply.status = 504;  // RFC 9111 5.2.1.7
+  reply.headers.emplace_back("Cache-Status", "weir; fwd=miss; detail=only-if-cached");
+  reply.why = "only-if-cached, and not stored";
+  reply.who = Source::kClient;
+  return reply;
+}
+
+proxy::LocalReply too_many_wait() {
+  proxy::LocalReply reply;
+  reply.status = 503;
+  reply.headers.emplace_back("Retry-After", "1");
+  reply.why = "too many wait for one answer";
+  reply.kind = ErrorKind::kOverload;
+  return reply;
+}
+
+}  // namespace
+
+// ---- the request ----
+
+proxy::Verdict CacheFilter::on_request(proxy::FilterContext& context, http::RequestHead& head) {
+  exchange_ = &context.exchange();
+  asked_fields_ = &head.headers;
+  const http::CacheFields fields(head.headers);
+  if (!is_for_cache(head, fields)) return proxy::Next{};
+  const upstream::Cluster* const cluster = exchange_->cluster();
+  const bool split = exchange_->route().split != nullptr;
+  key_ = make_key(options_.key,
+                  {.head = head,
+                   .scheme = exchange_->scheme(),
+                   .subject = exchange_->subject(),
+                   .variant = split ? std::string_view(cluster->name) : std::string_view()},
+                  arena());
+  if (key_.empty()) {
+    note(CacheResult::kBypass, "weir; fwd=bypass; detail=long-key");
+    return proxy::Next{};
+  }
+  Outcome outcome = look_up();
+  if (outcome) return std::move(*outcome);
+  lock_timer_.emplace(exchange_->worker().net().timers(), this,
+                      &net::Timer::call<CacheFilter, &CacheFilter::on_lock_timeout>);
+  lock_timer_->arm_ms(options_.lock_ms);
+  std::pair<proxy::Parked, proxy::Resume> parked = context.park();
+  resume_.emplace(std::move(parked.second));
+  return parked.first;
+}
+
+bool CacheFilter::is_for_cache(const http::RequestHead& head, const http::CacheFields& fields) {
+  if (exchange_->route().action != proxy::Action::kUpstream) {
+    note(CacheResult::kBypass, "weir; fwd=bypass; detail=local");
+  } else if ((options_.methods & http::bit(head.method)) == 0) {
+    note(CacheResult::kBypass, "weir; fwd=method");
+  } else if (!head.upgrade.empty() || head.framing != http::Framing::kNone) {
+    note(CacheResult::kBypass, "weir; fwd=bypass; detail=body");
+  } else if (http::is_for_origin(fields)) {
+    note(CacheResult::kBypass, "weir; fwd=bypass; detail=precondition");
+  } else {
+    asked_ = http::what_is_asked(options_.policy, head, fields);
+    return true;
+  }
+  return false;
+}
+
+void CacheFilter::note(CacheResult result, std::string_view status) {
+  result_ = result;
+  cache_status_ = status;
+}
+
+CacheFilter::Outcome CacheFilter::look_up() {
+  const http::CacheFields fields(*asked_fields_);
+  RequestVariant variant(fields, arena());
+  const Found found = store_.find(key_, variant);
+  flight_key_ = key_;
+  if (!variant.last().empty()) flight_key_ = arena().concat({key_, "\n\n", variant.last()});
+  if (found.reader) return use(found);
+  note(CacheResult::kMiss, found.known ? "weir; fwd=vary-miss" : "weir; fwd=uri-miss");
+  return fetch();
+}
+
+CacheFilter::Outcome CacheFilter::use(const Found& found) {
+  const Reader& reader = found.reader;
+  http::Usable usable = http::may_use(options_.policy, asked_, reader.meta().lifetime, now_ms());
+  const bool usable_now =
+      usable == http::Usable::kFresh || usable == http::Usable::kWhileRevalidating;
+  if (found.stale && usable_now) usable = http::Usable::kOnErrorOnly;
+  switch (usable) {
+    case http::Usable::kFresh: return serve_stored(reader, CacheResult::kHit, "weir; hit");
+    case http::Usable::kWhileRevalidating:
+      Renewal::start(*exchange_, {options_, store_, asked_, key_, flight_key_, reader});
+      return serve_stored(reader, CacheResult::kStale, "weir; hit; detail=revalidating");
+    case http::Usable::kOnErrorOnly:
+    case http::Usable::kMustValidate:
+      on_error_ = usable == http::Usable::kOnErrorOnly;
+      stored_ = reader;
+      note(CacheResult::kMiss, "weir; fwd=stale");
+      break;
+    case http::Usable::kNot: note(CacheResult::kMiss, "weir; fwd=request"); break;
+  }
+  return fetch();
+}
+
+// Nothing that is stored will do: the server is asked, by this request or by one that asks already.
+CacheFilter::Outcome CacheFilter::fetch() {
+  if (asked_.says.only_if_cached) return only_if_cached();
+  const http::CacheFields fields(*asked_fields_);
+  // A HEAD has no body to keep; what is a part is not kept, and a whole one nobody asked for.
+  const bool part = fields.has(http::CacheField::kRange) && !stored_;
+  if (asked_.method != http::Method::kGet || part || asked_.says.no_store) {
+    stored_ = Reader();
+    return proxy::Next{};
+  }
+  return options_.lock_ms == 0 ? fetch_alone() : join_flight();
+}
+
+CacheFilter::Outcome CacheFilter::fetch_alone() {
+  prepare_fetch();
+  return proxy::Next{};
+}
+
+CacheFilter::Outcome CacheFilter::join_flight() {
+  News news;
+  const uint64_t now = static_cast<uint64_t>(now_ms());
+  switch (flights().join(flight_key_, *this, lead_, news, now)) {
+    case Flights::Join::kWait: return std::nullopt;
+    case Flights::Join::kFull: return too_many_wait();
+    case Flights::Join::kRead:
+      if (is_for_us(news)) return serve_stored(news.reader, CacheResult::kHit, "weir; hit; collapsed");
+      break;
+    case Flights::Join::kLead:
+    case Flights::Join::kAlone: break;
+  }
+  return fetch_alone();
+}
+
+// The server is asked for all of it, whatever the client has or wants of it.
+void CacheFilter::prepare_fetch() {
+  http::HeaderList& headers = exchange_->request().headers;
+  sent_ms_ = now_ms();
+  intake_.begin(store_, key_);
+  http::HeaderList* const asked = arena().make<http::HeaderList>(arena());
+  asked->copy_from(headers);
+  asked_fields_ = asked;
+  drop_conditions(headers);
+  plan_ = stored_ && add_validators(stored_, headers) ? Plan::kValidate : Plan::kFetch;
+}
+
+// ---- while it waits ----
+
+void CacheFilter::on_news(News news) noexcept {
+  proxy::ProxyWorker* const worker = &exchange_->worker();
+  worker->net().mail_slot()->post(
+      [this, worker, id = exchange_->id(), news = std::move(news)](net::Worker&) {
+        if (worker->exchanges().find(id) != nullptr) hear(news);  // else `this` is gone, too
+      });
+}
+
+void CacheFilter::hear(const News& news) {
+  if (!resume_) return;  // it has waited for too long
+  if (news.kind == News::Kind::kLead) {
+    lead_ = take_lead();
+    go_on(fetch_alone());
+    return;
+  }
+  leave();
+  if (news.kind == News::Kind::kRead && is_for_us(news)) {
+    go_on(serve_stored(news.reader, CacheResult::kHit, "weir; hit; collapsed"));
+  } else {
+    go_on(look_up());
+  }
+}
+
+void CacheFilter::go_on(Outcome outcome) {
+  if (!outcome) return;
+  lock_timer_.reset();
+  proxy::Resume resume = std::move(*resume_);
+  resume_.reset();
+  if (auto* reply = std::get_if<proxy::LocalReply>(&*outcome)) {
+    std::move(resume).reply(std::move(*reply));
+  } else if (auto* served = std::get_if<proxy::Serve>(&*outcome)) {
+    std::move(resume).serve(*served);
+  } else {
+    std::move(resume).next();
+  }
+}
+
+void CacheFilter::on_lock_timeout() {
+  leave();
+  go_on(fetch_alone());
+}
+
+bool CacheFilter::is_for_us(const News& news) {
+  if (news.vary.empty()) return true;
+  const http::CacheFields fields(*asked_fields_);
+  RequestVariant variant(fields, arena());
+  const std::string_view ours = variant.by(news.vary);
+  return !ours.empty() && ours == news.secondary;
+}
+
+}  // namespace weir::filters::cache

@@ -1,0 +1,84 @@
+// A server's answer on its way into the store: whether it may be kept, what of it, and for how
+// long. For whoever asked the server: a client's request, or a renewal in the background.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "base/arena.h"
+#include "filters/cache/flight.h"
+#include "filters/cache/options.h"
+#include "filters/cache/store.h"
+#include "filters/cache/tag_maker.h"
+#include "http/freshness.h"
+#include "http/message.h"
+#include "proxy/body.h"
+
+namespace weir::filters::cache {
+
+// What was asked, as far as it matters for what comes back. Views that outlive the intake.
+struct Question {
+  const Options& options;
+  http::Asked asked;
+  const http::HeaderList& fields;  // of the client's request, which Vary is about
+  int64_t sent_ms = 0;             // when the server was asked
+  int64_t now_ms = 0;
+};
+
+// A member of the filter or the renewal. Thread: the worker's.
+class Intake {
+ public:
+  // Before the server is asked: a purge that comes meanwhile is about this answer, too.
+  void begin(Store& store, std::string_view key) { writer_ = store.begin(key); }
+  void forget() { writer_ = Writer(); }
+
+  // Of an answer that is no 304.
+  static http::Storable judge(const Question& question, const http::ResponseHead& head);
+
+  // REQUIRES: judge() said yes. False: the store does not take it; it is forgotten then.
+  // `made_tag`: of weir's own, for an answer without one; empty: none.
+  bool start(const Question& question, const http::ResponseHead& head, std::string_view made_tag);
+  // REQUIRES: start() was good. What begins to be read, and what its variant is told apart by.
+  const Meta& meta() const { return meta_; }
+  std::string_view packed() const { return packed_; }
+  std::string_view vary() const { return vary_; }
+  std::string_view secondary() const { return secondary_; }
+  Reader reader() const { return writer_.reader(); }
+  bool length_known() const { return meta_.length_bytes != Meta::kUnknown; }
+  // Takes the body for the store, and for who waits for it. The intake is empty then.
+  // `makes_tag`: of the body, once it is whole.
+  std::unique_ptr<proxy::Recorder> recorder(Store& store, Lead lead, bool makes_tag);
+
+  // A 304 about `stored`, which is brought up to date; meta() and packed() say what it is now.
+  // False: it is about something else.
+  bool freshen(Store& store, const Question& question, const Reader& stored,
+               const http::ResponseHead& not_modified);
+
+ private:
+  void describe(const Question& question, const http::HeaderList& kept, int status,
+                const http::CacheFields& arrived);
+
+  Writer writer_;
+  Meta meta_;
+  std::string_view packed_;
+  std::string_view vary_;
+  std::string_view secondary_;
+};
+
+// The key of a request's variant, for entries of which Vary is known: SecondaryKey of the store.
+class RequestVariant final : public SecondaryKey {
+ public:
+  RequestVariant(const http::CacheFields& fields, Arena& arena) : fields_(fields), arena_(arena) {}
+  // Empty where it is too long to be told: then nothing matches.
+  std::string_view by(std::string_view vary) override;
+  std::string_view last() const { return last_; }  // what by() said; empty: it was not asked
+
+ private:
+  const http::CacheFields& fields_;
+  Arena& arena_;
+  std::string_view last_;
+};
+
+}  // namespace weir::filters::cache

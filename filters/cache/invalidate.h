@@ -1,0 +1,18 @@
+// What a write makes void (RFC 9111 4.4).
+#pragma once
+
+#include "filters/cache/store.h"
+#include "http/message.h"
+#include "proxy/exchange.h"
+
+namespace weir::filters::cache {
+
+// Where `head` says that an unsafe request was good: what is stored for its URI, with any query,
+// for the collection that it stands in, and for where Location and Content-Location point on the
+// same host.
+void invalidate(Store& store, proxy::Exchange& exchange, const http::ResponseHead& head);
+
+// All variants of a URL, as keys have it, and nothing else.
+uint64_t purge_url(Store& store, std::string_view url, Purge how);
+
+}  // namespace weir::filters::cache

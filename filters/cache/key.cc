@@ -1,0 +1,159 @@
+#include "filters/cache/key.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/strings.h"
+#include "filters/cache/store.h"
+#include "http/message.h"
+#include "http/params.h"
+#include "proxy/subject.h"
+
+namespace weir::filters::cache {
+
+namespace {
+
+// A query with more parameters is taken as it was sent.
+constexpr size_t kParametersMax = 64;
+
+std::string_view name_of(std::string_view parameter) {
+  return parameter.substr(0, parameter.find('='));
+}
+
+// By name, in bytes; those of one name stay in their order. What stands between the ampersands is
+// not decoded: "a=b%26c=d" is one parameter (T28).
+std::string_view sorted_query(const KeyOptions& options, std::string_view query, Arena& arena) {
+  std::array<std::string_view, kParametersMax> parameters;
+  size_t count = 0;
+  for (std::string_view rest = query;;) {
+    const size_t end = rest.find('&');
+    const std::string_view parameter = rest.substr(0, end);
+    if (!options.ignores(name_of(parameter))) {
+      if (count == kParametersMax) return query;
+      parameters[count++] = parameter;
+    }
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
+  }
+  if (options.query == KeyOptions::Query::kSorted) {
+    std::stable_sort(parameters.begin(), parameters.begin() + static_cast<ptrdiff_t>(count),
+                     [](std::string_view a, std::string_view b) { return name_of(a) < name_of(b); });
+  }
+  char* const text = static_cast<char*>(arena.allocate(query.size() + 1, 1));
+  size_t size = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (i > 0) text[size++] = '&';
+    std::copy(parameters[i].begin(), parameters[i].end(), text + size);
+    size += parameters[i].size();
+  }
+  return {text, size};
+}
+
+class Parts {
+ public:
+  explicit Parts(Arena& arena) : arena_(arena) {}
+
+  // "\nNAME=LENGTH:VALUE"; of a value that is not there "\nNAME".
+  void add(std::string_view kind, std::string_view name, const std::string_view* value) {
+    char digits[20];
+    if (value == nullptr) {
+      text_ = arena_.concat({text_, "\n", kind, name});
+      return;
+    }
+    const std::string_view length(digits, format_u64(value->size(), digits));
+    text_ = arena_.concat({text_, "\n", kind, name, "=", length, ":", *value});
+  }
+  std::string_view text() const { return text_; }
+
+ private:
+  Arena& arena_;
+  std::string_view text_;
+};
+
+void add_headers(const KeyOptions& options, const http::HeaderList& headers, Parts& out) {
+  for (const std::string& name : options.headers) {
+    bool found = false;
+    for (const http::Header& header : headers) {
+      if (!iequals(header.name, name)) continue;
+      out.add("h:", name, &header.value);
+      found = true;
+    }
+    if (!found) out.add("h:", name, nullptr);
+  }
+}
+
+void add_cookies(const KeyOptions& options, const http::HeaderList& headers, Parts& out) {
+  for (const std::string& name : options.cookies) {
+    bool found = false;
+    http::for_each_cookie(headers, [&](std::string_view cookie, std::string_view value) {
+      if (cookie != name) return;
+      out.add("c:", name, &value);
+      found = true;
+    });
+    if (!found) out.add("c:", name, nullptr);
+  }
+}
+
+void add_user(const KeyOptions& options, const proxy::Subject* subject, Parts& out) {
+  if (options.user == KeyOptions::User::kNone) return;
+  if (options.user == KeyOptions::User::kSubject) {
+    out.add("u", "", subject == nullptr ? nullptr : &subject->name);
+    return;
+  }
+  const proxy::Claims* claims = subject == nullptr ? nullptr : subject->claims;
+  const proxy::Claims::Entry* claim = claims == nullptr ? nullptr : claims->find(options.claim);
+  if (claim == nullptr) {
+    out.add("u", "", nullptr);
+  } else {
+    const std::string_view value = claim->text;
+    out.add("u", "", &value);
+  }
+}
+
+}  // namespace
+
+bool KeyOptions::ignores(std::string_view parameter) const {
+  for (const std::string& name : ignored_parameters) {
+    if (http::equals_decoded(parameter, name)) return true;
+  }
+  return std::any_of(ignored_prefixes.begin(), ignored_prefixes.end(),
+                     [&](const std::string& prefix) { return parameter.starts_with(prefix); });
+}
+
+std::string_view origin_of(std::string_view scheme, std::string_view host,
+                           std::string_view authority, Arena& arena) {
+  // Of "[::1]:80" the last colon, of "[::1]" none.
+  const size_t colon = authority.rfind(':');
+  std::string_view port;
+  if (colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos) {
+    port = authority.substr(colon + 1);
+  }
+  if (port.empty() || port == (scheme == "https" ? "443" : "80")) {
+    return arena.concat({scheme, "://", host});
+  }
+  return arena.concat({scheme, "://", host, ":", port});
+}
+
+std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena& arena) {
+  const http::RequestHead& head = request.head;
+  const std::string_view origin = origin_of(request.scheme, head.host, head.authority, arena);
+  std::string_view query = head.query;
+  bool has_query = head.target.size() > head.path.size();
+  if (options.query == KeyOptions::Query::kIgnored) {
+    has_query = false;
+  } else if (!query.empty()) {
+    query = sorted_query(options, query, arena);
+    if (query.empty()) has_query = false;
+  }
+  Parts parts(arena);
+  add_headers(options, head.headers, parts);
+  add_cookies(options, head.headers, parts);
+  add_user(options, request.subject, parts);
+  if (!request.variant.empty()) parts.add("v", "", &request.variant);
+  const std::string_view url = has_query ? arena.concat({origin, head.path, "?", query})
+                                         : arena.concat({origin, head.path});
+  if (url.size() + parts.text().size() > Store::kKeyBytesMax / 2) return {};
+  return parts.text().empty() ? url : arena.concat({url, parts.text()});
+}
+
+}  // namespace weir::filters::cache

@@ -1,0 +1,39 @@
+// The primary key of an answer: the URL as it was asked for, and what else of the request the route
+// says tells answers apart.
+//
+//   https://example.com/products?a=1&b=2
+//   https://example.com/products?a=1<LF>h:x-tenant=4:acme<LF>u=2:42
+//
+// Each part behind the URL has its length before it, and no URL has a line feed: no two requests
+// that differ in what counts have one key (T28). Purges by URL and by prefix find them by text.
+#pragma once
+
+#include <string_view>
+
+#include "base/arena.h"
+#include "filters/cache/options.h"
+
+namespace weir::http {
+struct RequestHead;
+}
+namespace weir::proxy {
+struct Subject;
+}
+
+namespace weir::filters::cache {
+
+struct Keyed {
+  const http::RequestHead& head;
+  std::string_view scheme;
+  const proxy::Subject* subject = nullptr;  // null: nobody was asked, or nobody in particular
+  std::string_view variant;                 // the split's side; empty: there is no split
+};
+
+// In the arena. Empty where the key is longer than the store takes.
+std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena& arena);
+
+// "https://example.com" of a request, as keys begin: the port only where it is not the scheme's.
+std::string_view origin_of(std::string_view scheme, std::string_view host,
+                           std::string_view authority, Arena& arena);
+
+}  // namespace weir::filters::cache

@@ -1,0 +1,88 @@
+#include "filters/cache/renewal.h"
+
+#include <utility>
+
+#include "filters/cache/validators.h"
+#include "net/worker.h"
+#include "proxy/exchange.h"
+#include "proxy/proxy_worker.h"
+
+namespace weir::filters::cache {
+
+namespace {
+
+http::HeaderList& copy_fields(const http::HeaderList& from, Arena& arena) {
+  http::HeaderList& fields = *arena.make<http::HeaderList>(arena);
+  for (const http::Header& field : from) {
+    fields.add(arena.copy(field.name), arena.copy(field.value), field.id);
+  }
+  return fields;
+}
+
+}  // namespace
+
+void Renewal::start(proxy::Exchange& asker, const Of& of) {
+  Lead lead = flights().try_lead(of.flight_key);
+  if (!lead) return;
+  proxy::ProxyWorker& worker = asker.worker();
+  std::unique_ptr<Renewal> renewal = std::make_unique<Renewal>(asker, of, std::move(lead));
+  Renewal& begun = *renewal;
+  worker.adopt_background(std::move(renewal));
+  begun.begin(of.key);
+}
+
+// The request's own directives are the client's affair: renewed is for everybody.
+Renewal::Renewal(proxy::Exchange& asker, const Of& of, Lead lead)
+    : worker_(asker.worker()),
+      fetch_(asker, *this),
+      options_(of.options),
+      store_(of.store),
+      fields_(copy_fields(asker.request().headers, fetch_.request().headers.arena())),
+      stored_(of.stored),
+      lead_(std::move(lead)) {
+  asked_.method = http::Method::kGet;
+  asked_.has_query = of.asked.has_query;
+  asked_.authorized = of.asked.authorized;
+}
+
+void Renewal::begin(std::string_view key) {
+  http::RequestHead& request = fetch_.request();
+  request.method = http::Method::kGet;
+  request.method_text = http::method_name(request.method);
+  drop_conditions(request.headers);
+  add_validators(stored_, request.headers);
+  intake_.begin(store_, key);
+  sent_ms_ = now_ms();
+  fetch_.start();
+}
+
+int64_t Renewal::now_ms() const { return static_cast<int64_t>(worker_.wall_us() / 1000); }
+
+bool Renewal::on_fetch_head(const http::ResponseHead& head) {
+  constexpr int kFirstOfServerErrors = 500;
+  if (head.status >= kFirstOfServerErrors) return true;  // the old one holds as long as it may
+  const Question question = {options_, asked_, fields_, sent_ms_, now_ms()};
+  if (head.status == 304) {
+    intake_.freshen(store_, question, stored_, head);
+    return true;
+  }
+  if (Intake::judge(question, head) != http::Storable::kYes) {
+    store_.remove(stored_);
+    return true;
+  }
+  if (!intake_.start(question, head, {})) return true;
+  lead_.publish(intake_.reader(), intake_.vary(), intake_.secondary(), intake_.length_known());
+  const bool makes_tag = options_.makes_etag && head.status == 200 &&
+                         !http::CacheFields(head.headers).has(http::CacheField::kEtag);
+  fetch_.record(intake_.recorder(store_, std::move(lead_), makes_tag));
+  return true;
+}
+
+void Renewal::end() {
+  if (std::exchange(over_, true)) return;
+  fetch_.cancel();
+  if (lead_) lead_.finish();
+  worker_.forget(*this);
+}
+
+}  // namespace weir::filters::cache
