@@ -10,6 +10,7 @@
 
 namespace weir::filters::cache {
 
+class Slabs;
 class Store;
 struct Block;
 struct Body;
@@ -89,11 +90,10 @@ class Reader {
  private:
   friend class Store;
   friend class Writer;
-  // Takes over one count.
-  Reader(Store& store, Object& object);
-  void open_first();
+  // Takes over one of its counts.
+  Reader(Slabs& slabs, Object& object);
 
-  Store* store_ = nullptr;
+  Slabs* slabs_ = nullptr;
   Object* object_ = nullptr;
   Body* body_ = nullptr;
   Block* block_ = nullptr;    // that position_ is in, or just behind

@@ -11,6 +11,10 @@
 // too; the bound is on those slabs. Shards by keyed hash have a lock each, which is held for a
 // look-up or an insert; the slabs have one that is held for taking or giving back a run. Locks
 // nest: shard, then slabs; waiters (reader.h) have theirs, which nest in none.
+//
+// How it is used: find(); a miss begin()s a Writer, asks the origin, start()s with its head,
+// append()s its body and finish()es; who asks meanwhile gets a Reader of the Writer. A 304 is a
+// refresh(). A compressed body is a Writer of begin_encoding().
 #pragma once
 
 #include <atomic>
@@ -24,23 +28,22 @@
 #include "base/siphash.h"
 #include "filters/cache/meta.h"
 #include "filters/cache/reader.h"
+#include "filters/cache/slab.h"
+#include "filters/cache/store_options.h"
 #include "filters/cache/writer.h"
 
 namespace weir::filters::cache {
 
-class Slabs;
+class Garbage;
 class Shard;
+struct Growing;
+struct Key;
+struct Object;
 
-enum class Eviction : uint8_t {
-  kLru,     // exact recency, per shard
-  kS3Fifo,  // Yang et al., SOSP 2023: resists scans, and what is asked for once
-};
-
-struct StoreOptions {
-  uint64_t memory_bytes = 256 << 20;     // of everything; less than Store::kMemoryMin is that
-  uint64_t max_object_bytes = 16 << 20;  // of one body
-  Eviction eviction = Eviction::kLru;
-  size_t shards = 64;  // a power of two; of the first configuration, later ones do not move it
+struct Moment {
+  uint32_t hard = 0;  // how often all has been purged, either way
+  uint32_t soft = 0;
+  uint64_t insertions = 0;  // the clock by which shards compare how old what they have is
 };
 
 // Makes the secondary key of the request at hand. Called with a lock held: quick, and never back
@@ -102,7 +105,7 @@ class Store {
   static constexpr size_t kTagBytesMax = 4096;  // of all its names
   static constexpr size_t kKeyBytesMax =
       16384;  // primary with Vary list; secondary. Over: not stored
-  static constexpr size_t kHeadBytesMax = 131072;  // head, suffix. Over: not stored
+  static constexpr size_t kHeadBytesMax = 98304;  // head, suffix. Over: not stored
   // Of the bound, what bodies may have that are not whole yet. Reached: append() has no memory.
   static constexpr uint64_t kGrowingShare = 2;  // a half
 
@@ -152,12 +155,48 @@ class Store {
   Survey survey(size_t n) const;
 
  private:
-  friend class Reader;
   friend class Writer;
-  struct Key;
+  // Evictions for one run, at most; and how many are worth it that a body has few pieces.
+  static constexpr int kEvictionsMax = 1024;
+  static constexpr int kEvictionsForLength = 8;
 
-  std::unique_ptr<Slabs> slabs_;
+  Key key_of(std::string_view primary) const;
+  Shard& shard_of(const Hash128& hash) const;
+  Moment now() const;
+  // A run of slabs, for which others have to go where there is none. `by`: its predecessor goes
+  // first. No lock is held.
+  Slabs::Run take(uint32_t wanted, uint32_t least, const Growing* by);
+  Slabs::Run take(uint32_t cells, const Growing* by) { return take(cells, cells, by); }
+  bool evict_one();
+  bool evict_predecessor(const Growing& growing);
+  // The parts of Writer that need more than the body at hand.
+  Room start(Growing& growing, const Answer& answer);
+  bool make_candidates(Growing& growing, const Answer& answer);
+  bool start_body(Growing& growing, const Meta& meta, std::string_view head, Encoding encoding,
+                  std::string_view suffix);
+  Room append(Growing& growing, std::string_view bytes);
+  bool add_block(Growing& growing, uint64_t pending_bytes);
+  bool finish(Growing& growing);
+  bool insert(Growing& growing);
+  bool add_encoding(Growing& growing);
+  bool put_encoding(Growing& growing, Slabs::Run& run, uint32_t& cells);
+  void abort(Growing& growing);
+  bool may_grow(Growing& growing, uint32_t cells);
+  void stop_growing(Growing& growing);
+  void leave_retired();
+
+  Slabs slabs_;
+  const SipKey secret_;
+  std::vector<std::atomic<uint64_t>> ages_;     // per shard: Policy's
+  std::vector<std::unique_ptr<Shard>> shards_;  // constant
+  std::atomic<uint64_t> memory_bytes_;
   std::atomic<uint64_t> max_object_bytes_;
+  std::atomic<uint64_t> growing_cells_{0};
+  std::atomic<uint64_t> contents_{0};  // Object::content
+  std::atomic<uint32_t> hard_{0};      // Moment
+  std::atomic<uint32_t> soft_{0};
+  std::atomic<uint64_t> insertions_{0};
+  std::atomic<uint64_t> sweep_at_{0};  // shard and bucket
 };
 
 // The process's store: made by the first call, reconfigured by the next ones. Config thread.
