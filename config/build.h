@@ -11,6 +11,7 @@
 
 #include "base/options.h"
 #include "config/environment.h"
+#include "filters/cache/store_options.h"
 #include "filters/rate_limit/limit.h"
 #include "filters/registry.h"
 #include "proxy/snapshot.h"
@@ -51,6 +52,8 @@ struct Build {
   // Upstreams and their files of members.
   std::vector<std::pair<std::string, std::string>> member_files = {};
   filters::rate_limit::Limits rate_limits = {};
+  filters::cache::StoreOptions store = {};
+  bool uses_cache = false;  // some level has `cache`
   // Names with SRV records, and the version that was used of each.
   std::vector<std::pair<upstream::SrvName, uint64_t>> srv_names = {};
   uint64_t srv_until_ms = 0;  // how long their first answers are waited for
@@ -75,6 +78,9 @@ struct Level {
 void build_top(Build& build, const options::Node& root);
 // build_process.cc: workers, log, admin, trusted_proxies, shutdown, memory.
 void build_process(Build& build, options::MapReader& top);
+// build_cache.cc
+void build_cache(Build& build, const options::Node& section);
+void bind_cache(Build& build);
 // build_certificates.cc
 void build_certificates(Build& build, const options::Node& section);
 // The content of a file that a node names; false after reporting.

@@ -186,7 +186,8 @@ void build_level(Build& build, MapReader& map, Level& level) {
       .https = std::any_of(build.snapshot.listeners.begin(), build.snapshot.listeners.end(),
                            [](const auto& listener) { return listener.tls != nullptr; }),
       .limits = &build.rate_limits,
-      .upstream = [&build](const Node& node) { return find_upstream(build, node); }};
+      .upstream = [&build](const Node& node) { return find_upstream(build, node); },
+      .uses_cache = &build.uses_cache};
   const auto kinds = filters::registry();
   for (size_t i = 0; i < kinds.size(); ++i) {
     const Node* value = map.find(kinds[i].key);
@@ -224,7 +225,7 @@ proxy::FilterChain stray_filters(const Level& defaults) {
   return chain;
 }
 
-void later_level_keys(MapReader& map) { map.later({"compression", "cache"}); }
+void later_level_keys(MapReader& map) { map.later({"compression"}); }
 
 void build_routes(Build& build, const Node& section, const Level& outer, proxy::Site& site) {
   std::vector<const Node*> items;

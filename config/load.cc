@@ -40,6 +40,7 @@ void build_top(Build& build, const Node& root) {
         filters::rate_limit::read_limits(*limits, build.problems, root.find("redis") != nullptr);
   }
   if (const Node* section = top.find("redis")) build_redis(build, *section);
+  if (const Node* section = top.find("cache")) build_cache(build, *section);
   build.problems.note_defaults(nullptr);
 
   Level level = standard_level();
@@ -58,7 +59,7 @@ void build_top(Build& build, const Node& root) {
     filters::rate_limit::warn_of_unused(*limits, build.rate_limits, build.problems);
   }
   top.find("include");  // include_files() has read it
-  top.later({"cache", "tracing"});
+  top.later({"tracing"});
   top.finish();
 }
 
@@ -114,6 +115,7 @@ bool build_all(Build& build, const Node& root) {
   bind_splits(build);
   filters::rate_limit::bind(build.rate_limits);
   bind_redis(build);
+  bind_cache(build);
   return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "filters/access.h"
 #include "filters/auth/auth.h"
+#include "filters/cache/cache.h"
 #include "filters/cors.h"
 #include "filters/expires.h"
 #include "filters/headers.h"
@@ -42,8 +43,11 @@ constexpr std::array kRegistry = {
     Kind{"auth", options::Kind::kMap, &auth_standard, &auth_read},
     // The other lists of limits: those that count by user.
     Kind{"rate_limit", options::Kind::kList, &rate_limit_standard, &claim_limit_read, false, true},
-    // Last, so first on the answer: a header edit of the same fields has the last word.
+    // Before the headers on the answer: an edit of the same fields has the last word.
     Kind{"expires", options::Kind::kScalar, &expires_standard, &expires_read},
+    // Behind all: who is not let in gets nothing that is kept, and what is kept is what the server
+    // said, edited anew for each client.
+    Kind{"cache", options::Kind::kMap, &cache_standard, &cache_read},
 };
 
 }  // namespace

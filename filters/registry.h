@@ -35,6 +35,7 @@ struct Reading {
   const rate_limit::Limits* limits = nullptr;
   // The upstream that a scalar names; null after reporting. Somebody waits for its answers.
   std::function<std::shared_ptr<const upstream::Cluster>(const options::Node& node)> upstream = {};
+  bool* uses_cache = nullptr;  // is set where some level keeps answers
 };
 
 struct Kind {

@@ -27,10 +27,9 @@ class NotModified final : public proxy::ResponseSource {
     head.status = 304;
     for (const http::Header& field : fields_) {
       const http::CacheField which = http::cache_field(field.name);
-      const bool describes_content = field.id == http::HeaderId::kContentLength ||
-                                     field.id == http::HeaderId::kContentType ||
-                                     which == http::CacheField::kContentEncoding ||
-                                     which == http::CacheField::kLastModified;
+      const bool describes_content =
+          field.id == http::HeaderId::kContentLength || field.id == http::HeaderId::kContentType ||
+          which == http::CacheField::kContentEncoding || which == http::CacheField::kLastModified;
       if (!describes_content) head.headers.add(field);
     }
     for (const http::Header& field : more_) head.headers.add(field);

@@ -65,9 +65,8 @@ proxy::Verdict CacheFilter::on_request(proxy::FilterContext& context, http::Requ
 }
 
 bool CacheFilter::is_for_cache(const http::RequestHead& head, const http::CacheFields& fields) {
-  if (exchange_->route().action != proxy::Action::kUpstream) {
-    note(CacheResult::kBypass, "weir; fwd=bypass; detail=local");
-  } else if ((options_.methods & http::bit(head.method)) == 0) {
+  if (exchange_->route().action != proxy::Action::kUpstream) return false;
+  if ((options_.methods & http::bit(head.method)) == 0) {
     note(CacheResult::kBypass, "weir; fwd=method");
   } else if (!head.upgrade.empty() || head.framing != http::Framing::kNone) {
     note(CacheResult::kBypass, "weir; fwd=bypass; detail=body");
@@ -143,7 +142,8 @@ CacheFilter::Outcome CacheFilter::join_flight() {
     case Flights::Join::kWait: return std::nullopt;
     case Flights::Join::kFull: return too_many_wait();
     case Flights::Join::kRead:
-      if (is_for_us(news)) return serve_stored(news.reader, CacheResult::kHit, "weir; hit; collapsed");
+      if (is_for_us(news))
+        return serve_stored(news.reader, CacheResult::kHit, "weir; hit; collapsed");
       break;
     case Flights::Join::kLead:
     case Flights::Join::kAlone: break;

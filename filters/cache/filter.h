@@ -74,19 +74,20 @@ class CacheFilter final : public proxy::Filter, private Passenger {
 
   const Options& options_;  // the snapshot's, which the exchange pins
   Store& store_;
-  proxy::Exchange* exchange_ = nullptr;   // whose filter this is
+  proxy::Exchange* exchange_ = nullptr;             // whose filter this is
   const http::HeaderList* asked_fields_ = nullptr;  // as the client sent them
   http::Asked asked_;
   std::string_view key_;         // empty: it has none
   std::string_view flight_key_;  // with the variant, where that is known
   Plan plan_ = Plan::kPass;
-  bool on_error_ = false;        // `stored_` may answer where the server fails
-  Reader stored_;                // what is validated
+  bool on_error_ = false;  // `stored_` may answer where the server fails
+  Reader stored_;          // what is validated
   Intake intake_;
   Lead lead_;
   int64_t sent_ms_ = 0;
-  proxy::CacheResult result_ = proxy::CacheResult::kBypass;  // for the status field, the log, the metrics
-  std::string_view cache_status_;       // for Cache-Status (RFC 9211)
+  proxy::CacheResult result_ =
+      proxy::CacheResult::kBypass;  // for the status field, the log, the metrics
+  std::string_view cache_status_;   // for Cache-Status (RFC 9211)
   std::optional<proxy::Resume> resume_;
   std::optional<net::Timer> lock_timer_;
 };

@@ -93,8 +93,8 @@ http::Storable Intake::judge(const Question& question, const http::ResponseHead&
   const http::CachePolicy& policy = question.options.policy;
   const http::Storable storable = http::may_store(policy, question.asked, answer);
   if (storable != http::Storable::kYes) return storable;
-  const http::Lifetime lifetime = http::lifetime_of(policy, question.asked, answer, fields,
-                                                    question.sent_ms, question.now_ms);
+  const http::Lifetime lifetime =
+      http::lifetime_of(policy, question.asked, answer, fields, question.sent_ms, question.now_ms);
   const http::Validators validators = http::validators_of(fields, question.now_ms / 1000);
   return http::is_worth_keeping(lifetime, validators) ? storable : http::Storable::kSilent;
 }

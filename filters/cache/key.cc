@@ -36,8 +36,9 @@ std::string_view sorted_query(const KeyOptions& options, std::string_view query,
     rest.remove_prefix(end + 1);
   }
   if (options.query == KeyOptions::Query::kSorted) {
-    std::stable_sort(parameters.begin(), parameters.begin() + static_cast<ptrdiff_t>(count),
-                     [](std::string_view a, std::string_view b) { return name_of(a) < name_of(b); });
+    std::stable_sort(
+        parameters.begin(), parameters.begin() + static_cast<ptrdiff_t>(count),
+        [](std::string_view a, std::string_view b) { return name_of(a) < name_of(b); });
   }
   char* const text = static_cast<char*>(arena.allocate(query.size() + 1, 1));
   size_t size = 0;
@@ -150,8 +151,8 @@ std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena
   add_cookies(options, head.headers, parts);
   add_user(options, request.subject, parts);
   if (!request.variant.empty()) parts.add("v", "", &request.variant);
-  const std::string_view url = has_query ? arena.concat({origin, head.path, "?", query})
-                                         : arena.concat({origin, head.path});
+  const std::string_view url =
+      has_query ? arena.concat({origin, head.path, "?", query}) : arena.concat({origin, head.path});
   if (url.size() + parts.text().size() > Store::kKeyBytesMax / 2) return {};
   return parts.text().empty() ? url : arena.concat({url, parts.text()});
 }

@@ -127,7 +127,7 @@ struct Metrics {
   CounterTable split_requests;             // key: split_key()
   CounterTable mirror_requests;            // key: mirror_key()
   std::array<Counter, kCacheResults> cache_requests;
-  CounterTable rate_limits;                // key: limit_key() (limit_stats.h)
+  CounterTable rate_limits;  // key: limit_key() (limit_stats.h)
 
   // `id`: a route label (requests) or an endpoint's index (upstream_requests, any method).
   struct Key {

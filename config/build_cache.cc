@@ -1,0 +1,35 @@
+// The top-level `cache`: the memory for all answers that are kept.
+#include "config/build.h"
+#include "filters/cache/store.h"
+
+namespace weir::config {
+
+using filters::cache::Eviction;
+using filters::cache::Store;
+using filters::cache::StoreOptions;
+using options::MapReader;
+using options::Node;
+
+void build_cache(Build& build, const Node& section) {
+  MapReader map(section, build.problems);
+  StoreOptions& options = build.store;
+  map.size_bytes("memory", options::Range<uint64_t>{Store::kMemoryMin, Store::kMemoryMax},
+                 options.memory_bytes);
+  map.size_bytes("max_object", options::Range<uint64_t>{1024, uint64_t{4} << 30},
+                 options.max_object_bytes);
+  map.choice("eviction", {{"lru", Eviction::kLru}, {"s3fifo", Eviction::kS3Fifo}}, {},
+             options.eviction);
+  map.later({"redis"});
+  map.finish();
+  if (options.max_object_bytes > options.memory_bytes / 4) {
+    build.problems.key_error(section, "max_object", "is more than a quarter of memory",
+                             "an answer that large would drive out too much of the others");
+  }
+}
+
+// The process's store is there, and large enough, before a request can ask it.
+void bind_cache(Build& build) {
+  if (build.uses_cache) filters::cache::configure_store(build.store);
+}
+
+}  // namespace weir::config

@@ -1,0 +1,94 @@
+#include "filters/cache/object.h"
+
+#include <cstring>
+#include <new>
+
+#include "base/check.h"
+
+namespace weir::filters::cache {
+
+uint32_t Object::all_cells() const {
+  uint32_t sum = cells;
+  for (const Body* body : bodies) {
+    if (body != nullptr) sum += body->cells + body->block_cells;
+  }
+  return sum;
+}
+
+Object& make_object(const Slabs::Run& run, const Meta& meta, std::string_view head) {
+  Object& object = *new (run.at) Object{};
+  object.refs.store(1, std::memory_order_relaxed);
+  object.cells = run.cells;
+  object.head_bytes = static_cast<uint32_t>(head.size());
+  object.meta = meta;
+  if (!head.empty()) std::memcpy(object.head(), head.data(), head.size());
+  return object;
+}
+
+Body& make_body(const Slabs::Run& run, Encoding encoding, std::string_view suffix) {
+  Body& body = *new (run.at) Body{};
+  body.refs.store(1, std::memory_order_relaxed);
+  body.state.store(BodyState::kGrowing, std::memory_order_relaxed);
+  body.encoding = encoding;
+  body.cells = run.cells;
+  body.suffix_bytes = static_cast<uint32_t>(suffix.size());
+  if (!suffix.empty()) std::memcpy(body.suffix(), suffix.data(), suffix.size());
+  const size_t before = Body::head_bytes(suffix.size()) + sizeof(Block);
+  WEIR_ASSERT(before <= run.cells * Slabs::kCellBytes);
+  new (&body.first())
+      Block{nullptr, static_cast<uint32_t>(run.cells * Slabs::kCellBytes - before), 0};
+  return body;
+}
+
+void drop(Slabs& slabs, Body& body) {
+  if (body.refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  WEIR_ASSERT(body.waiters.load(std::memory_order_relaxed) == nullptr);
+  for (Block* block = body.first().next; block != nullptr;) {
+    Block* const next = block->next;
+    slabs.give_back(block, block->cells);
+    block = next;
+  }
+  slabs.give_back(&body, body.cells);
+}
+
+void drop(Slabs& slabs, Object& object) {
+  if (object.refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  for (Body* body : object.bodies) {
+    if (body != nullptr) drop(slabs, *body);
+  }
+  slabs.give_back(&object, object.cells);
+}
+
+// Readers look at a block's capacity, which stays as it was, and never at its cells.
+void trim(Slabs& slabs, Body& body, Block& last, uint64_t used) {
+  const bool inside = last.cells == 0;
+  const auto begin = reinterpret_cast<char*>(inside ? static_cast<void*>(&body) : &last);
+  uint32_t& cells = inside ? body.cells : last.cells;
+  const uint32_t needed = Slabs::cells_of(static_cast<uint64_t>(last.data() - begin) + used);
+  WEIR_ASSERT(needed <= cells);
+  slabs.give_back(begin + size_t{needed} * Slabs::kCellBytes, cells - needed);
+  if (!inside) body.block_cells -= cells - needed;
+  cells = needed;
+}
+
+bool is_retired(const Slabs& slabs, Object& object) {
+  if (slabs.retired(&object)) return true;
+  for (Body* body : object.bodies) {
+    if (body == nullptr) continue;
+    if (slabs.retired(body)) return true;
+    for (const Block* block = body->first().next; block != nullptr; block = block->next) {
+      if (slabs.retired(block)) return true;
+    }
+  }
+  return false;
+}
+
+Garbage::~Garbage() {
+  while (first_ != nullptr) {
+    Object& object = *first_;
+    first_ = object.next;
+    drop(slabs_, object);
+  }
+}
+
+}  // namespace weir::filters::cache

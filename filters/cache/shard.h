@@ -1,0 +1,157 @@
+// One part of the index: its keys, their order, tags, the policy, and what is growing, under one
+// lock.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "base/siphash.h"
+#include "filters/cache/entry.h"
+#include "filters/cache/hash_index.h"
+#include "filters/cache/object.h"
+#include "filters/cache/policy.h"
+#include "filters/cache/store.h"
+
+namespace weir::filters::cache {
+
+struct Key {
+  std::string_view text;
+  Hash128 hash;
+};
+
+// An answer, or one more coding, that is being written. On the heap, like the request that it
+// belongs to; owned by its Writer.
+struct Growing {
+  // Constant.
+  std::string key;
+  Hash128 hash;
+  bool is_answer = true;  // else one more coding
+  Moment began;
+
+  // Under the shard's lock.
+  ListHook hook;           // answers only
+  bool purged = false;     // to go to its readers, not into the index
+  bool softly = false;     // to be stale from the begin
+  Entry* entry = nullptr;  // for the index; null: not started. With its tags, also not in the index
+  Variant* variant = nullptr;
+
+  // The writer's thread only.
+  std::string secondary;
+  Reader of;                 // of an added coding: what it is added to
+  Object* object = nullptr;  // counts once; null: not started
+  Body* body = nullptr;      // the object's
+  Block* tail = nullptr;
+  uint64_t tail_bytes = 0;
+  uint64_t written = 0;  // published, or about to be
+  uint64_t expected_bytes = 0;
+  uint32_t counted_cells = 0;  // of the bytes that grow
+  Room room = Room::kOk;       // what the last call said; other than kOk: that is it
+};
+
+// All methods REQUIRE that the caller holds `mutex`. Objects that leave go into `garbage`, which
+// dies after the lock.
+class Shard {
+ public:
+  struct Counters {
+    uint64_t objects = 0;  // of the generation that is now
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+    uint64_t insertions = 0;
+    uint64_t evictions = 0;
+    uint64_t expirations = 0;
+    uint64_t purged = 0;
+  };
+
+  // `age`: Policy's.
+  Shard(Slabs& slabs, const SipKey& secret, Eviction eviction, uint32_t number,
+        std::atomic<uint64_t>& age);
+
+  std::mutex mutex;
+
+  // Learns of the time and of purges of all. First after locking.
+  void enter(const Moment& now);
+
+  Entry* find(const Key& key) const;
+  Variant* find(Entry& entry, std::string_view secondary) const;
+  void use(Variant& variant);
+  uint64_t hash_of(const Hash128& key, std::string_view secondary) const;
+
+  // Of what has grown. False: it has been purged. The object's count and the variant are the
+  // index's then, and whatever was not needed has been given back.
+  bool insert(Growing& grown, Garbage& garbage);
+  // Another object in the same place.
+  void exchange(Variant& variant, Object& object, Garbage& garbage);
+  void remove(Variant& variant, Garbage& garbage);
+  void remove_all(Entry& entry, Garbage& garbage);
+  // Of whom there is least need; false: there is nobody who could go.
+  bool evict(Garbage& garbage);
+  // At most so many of older generations.
+  size_t drop_old(size_t most, Garbage& garbage);
+
+  size_t purge(const Key& key, Purge how, Garbage& garbage);
+  // About `budget` answers from the key `from` on, which becomes the one to go on with. True: done.
+  bool purge_prefix(std::string_view prefix, Purge how, size_t budget, std::string& from,
+                    size_t& hits, Garbage& garbage);
+  // The first `budget` answers with a tag. Softly, they go to the end of its list.
+  size_t purge_tag(std::string_view tag, Purge how, size_t budget, Garbage& garbage);
+  size_t tagged(std::string_view tag) const;
+  // Of all that grows and for which `is` says so.
+  template <typename Is>
+  size_t purge_growing(Purge how, Is is);
+
+  // Entries of some buckets below `below`, which moves down; begin with SIZE_MAX. False: those were
+  // the last ones. Downwards, because an index that shrinks moves what is in it down.
+  bool some_entries(size_t& below, std::vector<Entry*>& out) const;
+
+  // Of one entry, those past their time, or with something in a slab that is to go.
+  size_t drop_expired(Entry& entry, uint64_t now_ms, Garbage& garbage);
+  void drop_retired(Entry& entry, Garbage& garbage);
+  // The index leaves slabs that are to go. False: there is no room.
+  bool leave_retired();
+
+  bool is_old(const Variant& variant) const { return variant.generation != now_.hard; }
+  bool is_stale(const Variant& variant) const {
+    return variant.stale || variant.soft_generation != now_.soft;
+  }
+  Policy& policy() { return policy_; }
+  size_t entries() const { return entries_.size(); }
+
+  Counters counters;
+  IntrusiveList<Growing, &Growing::hook> growing;
+
+ private:
+  bool is_retired(Variant& variant) const;
+  Tag* find_tag(std::string_view name) const;
+  void link_tags(Variant& variant);
+  void unlink_tags(Variant& variant);
+  void hit(Variant& variant, Purge how, Garbage& garbage);
+
+  Slabs& slabs_;
+  const SipKey& secret_;
+  HashIndex<Entry> entries_;
+  KeyTree tree_;
+  HashIndex<Tag> tags_;
+  Policy policy_;
+  Moment now_;
+  const uint32_t number_;
+};
+
+// Gives back what was made for the index and is not in it, with its tags.
+void discard(Slabs& slabs, Growing& growing);
+
+template <typename Is>
+size_t Shard::purge_growing(Purge how, Is is) {
+  size_t hit = 0;
+  growing.for_each([&](Growing& one) {
+    if (!is(one)) return;
+    (how == Purge::kSoft ? one.softly : one.purged) = true;
+    ++hit;
+  });
+  return hit;
+}
+
+}  // namespace weir::filters::cache

@@ -1,0 +1,196 @@
+#include "filters/cache/store.h"
+
+#include <algorithm>
+#include <bit>
+#include <mutex>
+
+#include "base/check.h"
+#include "filters/cache/shard.h"
+
+namespace weir::filters::cache {
+
+Store::Store(const StoreOptions& options)
+    : slabs_(std::clamp(options.memory_bytes, kMemoryMin, kMemoryMax)),
+      secret_(SipKey::random()),
+      ages_(options.shards),
+      memory_bytes_(slabs_.limit_bytes()),
+      max_object_bytes_(options.max_object_bytes) {
+  WEIR_CHECK(std::has_single_bit(options.shards));
+  for (size_t i = 0; i < options.shards; ++i) {
+    shards_.push_back(std::make_unique<Shard>(slabs_, secret_, options.eviction,
+                                              static_cast<uint32_t>(i), ages_[i]));
+  }
+}
+
+// What is in the slabs goes with them.
+Store::~Store() { WEIR_ASSERT(growing_cells_.load() == 0); }
+
+Key Store::key_of(std::string_view primary) const { return {primary, secret_.hash(primary)}; }
+
+// By other bits than those that choose a bucket.
+Shard& Store::shard_of(const Hash128& hash) const {
+  return *shards_[(hash.low >> 48) & (shards_.size() - 1)];
+}
+
+Moment Store::now() const {
+  return {hard_.load(std::memory_order_acquire), soft_.load(std::memory_order_acquire),
+          insertions_.load(std::memory_order_relaxed)};
+}
+
+Found Store::find(std::string_view primary, SecondaryKey& secondary) {
+  const Key key = key_of(primary);
+  Shard& shard = shard_of(key.hash);
+  Garbage garbage(slabs_);
+  const std::lock_guard lock(shard.mutex);
+  shard.enter(now());
+  Found found;
+  Entry* const entry = shard.find(key);
+  Variant* variant = nullptr;
+  if (entry != nullptr) {
+    const std::string_view by =
+        entry->vary_bytes == 0 ? std::string_view() : secondary.by(entry->vary());
+    variant = shard.find(*entry, by);
+    found.known = true;
+    if (variant != nullptr && shard.is_old(*variant)) {
+      found.known = entry->variants > 1;
+      shard.remove(*variant, garbage);
+      variant = nullptr;
+    }
+  }
+  if (variant == nullptr) {
+    ++shard.counters.misses;
+    return found;
+  }
+  shard.use(*variant);
+  found.stale = shard.is_stale(*variant);
+  variant->object->refs.fetch_add(1, std::memory_order_relaxed);
+  found.reader = Reader(slabs_, *variant->object);
+  return found;
+}
+
+bool Store::remove(const Reader& of) {
+  Object& object = *of.object_;
+  Garbage garbage(slabs_);
+  Shard& shard = *shards_[object.shard];
+  const std::lock_guard lock(shard.mutex);
+  shard.enter(now());
+  if (object.variant == nullptr) return false;
+  shard.remove(*object.variant, garbage);
+  return true;
+}
+
+bool Store::refresh(const Reader& of, const Meta& meta, std::string_view head) {
+  if (head.size() > kHeadBytesMax) return false;
+  const Slabs::Run run = take(Object::cells_for(head.size()), nullptr);
+  if (!run) return false;
+  Object& before = *of.object_;
+  Object& object = make_object(run, meta, head);
+  object.content = before.content;
+  object.bodies = before.bodies;
+  for (Body* body : object.bodies) {
+    if (body != nullptr) body->refs.fetch_add(1, std::memory_order_relaxed);
+  }
+  Garbage garbage(slabs_);
+  Shard& shard = *shards_[before.shard];
+  const std::lock_guard lock(shard.mutex);
+  shard.enter(now());
+  Variant* const variant = before.variant;
+  if (variant == nullptr || shard.is_old(*variant)) {
+    garbage.add(object);
+    return false;
+  }
+  shard.exchange(*variant, object, garbage);
+  variant->stale = false;
+  variant->soft_generation = now().soft;
+  return true;
+}
+
+Slabs::Run Store::take(uint32_t wanted, uint32_t least, const Growing* by) {
+  constexpr uint32_t kPieceCells = 4096 / Slabs::kCellBytes;
+  const uint32_t long_enough = std::max(least, std::min(wanted / 4, kPieceCells));
+  for (int evictions = 0; evictions < kEvictionsMax; ++evictions) {
+    const bool picky = evictions < kEvictionsForLength;
+    if (const Slabs::Run run = slabs_.take(wanted, picky ? long_enough : least)) return run;
+    if (by != nullptr && evict_predecessor(*by)) {
+      by = nullptr;
+    } else if (!evict_one()) {
+      return slabs_.take(wanted, least);
+    }
+  }
+  return {};
+}
+
+// The shard whose next one was used the longest ago. When all that it looks at are being read, it
+// has put them to the other end of its queue, and the next shard has its turn.
+bool Store::evict_one() {
+  for (size_t tries = 0; tries < shards_.size(); ++tries) {
+    size_t best = 0;
+    for (size_t i = 1; i < ages_.size(); ++i) {
+      if (ages_[i].load(std::memory_order_relaxed) < ages_[best].load(std::memory_order_relaxed)) {
+        best = i;
+      }
+    }
+    Shard& shard = *shards_[best];
+    Garbage garbage(slabs_);
+    const std::lock_guard lock(shard.mutex);
+    shard.enter(now());
+    if (shard.evict(garbage)) return true;
+  }
+  return false;
+}
+
+// What replaces an answer takes its room before that of others.
+bool Store::evict_predecessor(const Growing& growing) {
+  if (!growing.is_answer) return false;
+  Shard& shard = shard_of(growing.hash);
+  Garbage garbage(slabs_);
+  const std::lock_guard lock(shard.mutex);
+  Entry* const entry = shard.find({growing.key, growing.hash});
+  if (entry == nullptr) return false;
+  Variant* const variant = shard.find(*entry, growing.secondary);
+  if (variant == nullptr || variant->object->refs.load(std::memory_order_relaxed) > 1) return false;
+  shard.remove(*variant, garbage);
+  return true;
+}
+
+StoreStats Store::stats() const {
+  StoreStats stats;
+  stats.bytes = slabs_.used_bytes();
+  stats.mapped_bytes = slabs_.slab_bytes();
+  stats.growing_bytes = growing_cells_.load(std::memory_order_relaxed) * Slabs::kCellBytes;
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    const std::lock_guard lock(shard->mutex);
+    shard->enter(now());
+    stats.entries += shard->entries();
+    stats.objects += shard->counters.objects;
+    stats.hits += shard->counters.hits;
+    stats.misses += shard->counters.misses;
+    stats.insertions += shard->counters.insertions;
+    stats.evictions += shard->counters.evictions;
+    stats.expirations += shard->counters.expirations;
+    stats.purged += shard->counters.purged;
+  }
+  return stats;
+}
+
+namespace {
+
+std::atomic<Store*> process_store{nullptr};
+
+}  // namespace
+
+// Never destroyed: workers, and what waits on helper threads, may have readers until the very end.
+Store& configure_store(const StoreOptions& options) {
+  Store* known = process_store.load(std::memory_order_acquire);
+  if (known == nullptr) {
+    known = new Store(options);
+    process_store.store(known, std::memory_order_release);
+  } else {
+    known->configure(options);
+  }
+  return *known;
+}
+
+Store* store() { return process_store.load(std::memory_order_acquire); }
+
+}  // namespace weir::filters::cache

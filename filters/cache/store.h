@@ -1,0 +1,207 @@
+// The cache's memory: stored answers by key, bounded in bytes, shared by all workers and kept over
+// reloads. It knows nothing of HTTP: what may be stored, for whom, and how long it is fresh is the
+// filter's business.
+//
+// A primary key (text that the filter makes) leads to an entry; an entry has variants, told apart
+// by a secondary key that the filter makes of the entry's Vary list; a variant holds one answer:
+// meta, a head, and its body in up to four codings (reader.h). Answers are immutable; a refresh or
+// one more coding makes a new one that shares the bodies.
+//
+// All of it lies in slabs of one mapping (slab.h), the index, keys, tags and the policy's memory
+// too; the bound is on those slabs. Shards by keyed hash have a lock each, which is held for a
+// look-up or an insert; the slabs have one that is held for taking or giving back a run. Locks
+// nest: shard, then slabs; waiters (reader.h) have theirs, which nest in none.
+//
+// How it is used: find(); a miss begin()s a Writer, asks the origin, start()s with its head,
+// append()s its body and finish()es; who asks meanwhile gets a Reader of the Writer. A 304 is a
+// refresh(). A compressed body is a Writer of begin_encoding().
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/siphash.h"
+#include "filters/cache/meta.h"
+#include "filters/cache/reader.h"
+#include "filters/cache/slab.h"
+#include "filters/cache/store_options.h"
+#include "filters/cache/writer.h"
+
+namespace weir::filters::cache {
+
+class Garbage;
+class Shard;
+struct Growing;
+struct Key;
+struct Object;
+
+struct Moment {
+  uint32_t hard = 0;  // how often all has been purged, either way
+  uint32_t soft = 0;
+  uint64_t insertions = 0;  // the clock by which shards compare how old what they have is
+};
+
+// Makes the secondary key of the request at hand. Called with a lock held: quick, and never back
+// into the store. The view lives until find() returns.
+class SecondaryKey {
+ public:
+  virtual std::string_view by(std::string_view vary) = 0;
+
+ protected:
+  ~SecondaryKey() = default;
+};
+
+struct Found {
+  Reader reader;       // of nothing: there is none
+  bool stale = false;  // a soft purge hit it: whatever its age, it is not fresh
+  bool known = false;  // the key has an entry, if not this variant
+};
+
+enum class Purge : uint8_t { kRemove, kSoft };
+
+struct StoreStats {
+  uint64_t objects = 0;        // variants
+  uint64_t entries = 0;        // primary keys
+  uint64_t bytes = 0;          // of all that is kept; never over the bound but after it was lowered
+  uint64_t mapped_bytes = 0;   // of the slabs in use: what the kernel may see as resident
+  uint64_t growing_bytes = 0;  // of `bytes`, bodies that are not whole yet
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+  uint64_t insertions = 0;
+  uint64_t evictions = 0;    // for want of room
+  uint64_t expirations = 0;  // by sweep()
+  uint64_t purged = 0;
+};
+
+// One line of the admin's list.
+struct SurveyLine {
+  std::string key;
+  std::string secondary;
+  uint64_t hits = 0;
+  uint64_t bytes = 0;  // memory, of all representations
+  uint64_t stored_at_ms = 0;
+  uint16_t status = 0;
+};
+struct Survey {
+  std::vector<SurveyLine> by_hits;   // most first
+  std::vector<SurveyLine> by_bytes;  // most first
+  uint64_t oldest_stored_at_ms = 0;  // 0: nothing is stored
+};
+
+// Any thread, all methods. One per process (store()); tests make their own. Must outlive its
+// readers and writers.
+class Store {
+ public:
+  static constexpr uint64_t kMemoryMin = 8 << 20;
+  static constexpr uint64_t kMemoryMax = uint64_t{128} << 30;
+  // Of one primary key. Reached: the variant goes that was not asked for for the longest time.
+  static constexpr uint32_t kVariantsMax = 64;
+  static constexpr size_t kTagsMax = 64;        // of one answer
+  static constexpr size_t kTagBytesMax = 4096;  // of all its names
+  static constexpr size_t kKeyBytesMax =
+      16384;  // primary with Vary list; secondary. Over: not stored
+  static constexpr size_t kHeadBytesMax = 98304;  // head, suffix. Over: not stored
+  // Of the bound, what bodies may have that are not whole yet. Reached: append() has no memory.
+  static constexpr uint64_t kGrowingShare = 2;  // a half
+
+  explicit Store(const StoreOptions& options);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // At a reload. A lower bound evicts, in short steps, until the memory has been given back to the
+  // kernel, but for what is being read: takes its time, for the config thread.
+  void configure(const StoreOptions& options);
+  // What a new body may have.
+  uint64_t max_object_bytes() const { return max_object_bytes_.load(std::memory_order_relaxed); }
+
+  // Counts as a use. `secondary` is asked where the entry has a Vary list.
+  Found find(std::string_view primary, SecondaryKey& secondary);
+
+  // Begins an answer for a key. Of nothing where there is no memory, or the key is too long.
+  Writer begin(std::string_view primary);
+  // Begins one more coding of an answer (or better bytes for one that it has): it is added to
+  // whatever answer then has the same body, so a refresh in between does no harm. `expected_bytes`
+  // as in Answer. Of nothing where there is no memory, or `of` is not stored any more.
+  Writer begin_encoding(const Reader& of, Encoding encoding, std::string_view suffix,
+                        uint64_t expected_bytes);
+  // A 304: the same bodies under another head. Who reads the old one keeps it. False: there is no
+  // memory, or the answer is not in the store any more. A soft purge is forgotten by it.
+  bool refresh(const Reader& of, const Meta& meta, std::string_view head);
+  // Removes the very answer that `of` reads, if it is stored still.
+  bool remove(const Reader& of);
+
+  // Answers hit: stored ones, and those that still grow. O(matched) + O(shards), about 1 us each,
+  // with locks held for some tens at a time: a prefix or a tag that may match very many is work
+  // for a helper or the admin thread, not for a worker.
+  uint64_t purge(std::string_view primary, Purge how);
+  uint64_t purge_prefix(std::string_view prefix, Purge how);
+  uint64_t purge_tag(std::string_view tag, Purge how);
+  // At once; memory is freed later, in small steps, by inserts and sweep().
+  void purge_all(Purge how);
+
+  // Looks at about `budget` answers, going round, and drops those past their keep_until_ms, or hit
+  // by a purge of all. Returns how many went. Optional: what is never asked for again is evicted
+  // anyhow.
+  size_t sweep(uint64_t now_ms, size_t budget);
+
+  StoreStats stats() const;
+  // The `n` most of each. Looks at everything, with locks held shortly: for the admin thread.
+  Survey survey(size_t n) const;
+
+ private:
+  friend class Writer;
+  // Evictions for one run, at most; and how many are worth it that a body has few pieces.
+  static constexpr int kEvictionsMax = 1024;
+  static constexpr int kEvictionsForLength = 8;
+
+  Key key_of(std::string_view primary) const;
+  Shard& shard_of(const Hash128& hash) const;
+  Moment now() const;
+  // A run of slabs, for which others have to go where there is none. `by`: its predecessor goes
+  // first. No lock is held.
+  Slabs::Run take(uint32_t wanted, uint32_t least, const Growing* by);
+  Slabs::Run take(uint32_t cells, const Growing* by) { return take(cells, cells, by); }
+  bool evict_one();
+  bool evict_predecessor(const Growing& growing);
+  // The parts of Writer that need more than the body at hand.
+  Room start(Growing& growing, const Answer& answer);
+  bool make_candidates(Growing& growing, const Answer& answer);
+  bool start_body(Growing& growing, const Meta& meta, std::string_view head, Encoding encoding,
+                  std::string_view suffix);
+  Room append(Growing& growing, std::string_view bytes);
+  bool add_block(Growing& growing, uint64_t pending_bytes);
+  bool finish(Growing& growing);
+  bool insert(Growing& growing);
+  bool add_encoding(Growing& growing);
+  bool put_encoding(Growing& growing, Slabs::Run& run, uint32_t& cells);
+  void abort(Growing& growing);
+  bool may_grow(Growing& growing, uint32_t cells);
+  void stop_growing(Growing& growing);
+  void leave_retired();
+
+  Slabs slabs_;
+  const SipKey secret_;
+  std::vector<std::atomic<uint64_t>> ages_;     // per shard: Policy's
+  std::vector<std::unique_ptr<Shard>> shards_;  // constant
+  std::atomic<uint64_t> memory_bytes_;
+  std::atomic<uint64_t> max_object_bytes_;
+  std::atomic<uint64_t> growing_cells_{0};
+  std::atomic<uint64_t> contents_{0};  // Object::content
+  std::atomic<uint32_t> hard_{0};      // Moment
+  std::atomic<uint32_t> soft_{0};
+  std::atomic<uint64_t> insertions_{0};
+  std::atomic<uint64_t> sweep_at_{0};  // shard and bucket
+};
+
+// The process's store: made by the first call, reconfigured by the next ones. Config thread.
+Store& configure_store(const StoreOptions& options);
+// Null until then. Any thread.
+Store* store();
+
+}  // namespace weir::filters::cache

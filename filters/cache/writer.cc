@@ -1,0 +1,338 @@
+#include "filters/cache/writer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "base/check.h"
+#include "filters/cache/shard.h"
+#include "filters/cache/store.h"
+
+namespace weir::filters::cache {
+
+namespace {
+
+// A block of a body, with its header: what a socket takes at a time.
+constexpr uint64_t kBlockBytesMax = 64 * 1024;
+// Where nobody knows how long a body will be.
+constexpr uint64_t kFirstBytes = 1024;
+
+// Names that fit the bounds of one answer.
+std::vector<std::string_view> bounded(std::span<const std::string_view> tags) {
+  std::vector<std::string_view> out;
+  size_t bytes = 0;
+  for (const std::string_view tag : tags) {
+    if (out.size() == Store::kTagsMax || bytes + tag.size() > Store::kTagBytesMax) break;
+    bytes += tag.size();
+    out.push_back(tag);
+  }
+  return out;
+}
+
+}  // namespace
+
+Writer::Writer(Writer&& other) noexcept
+    : store_(other.store_), growing_(std::exchange(other.growing_, nullptr)) {}
+
+Writer& Writer::operator=(Writer&& other) noexcept {
+  std::swap(store_, other.store_);
+  std::swap(growing_, other.growing_);
+  return *this;
+}
+
+Writer::~Writer() { abort(); }
+
+Room Writer::start(const Answer& answer) { return store_->start(*growing_, answer); }
+
+Reader Writer::reader() const {
+  WEIR_ASSERT(growing_->object != nullptr);
+  growing_->object->refs.fetch_add(1, std::memory_order_relaxed);
+  Reader reader(store_->slabs_, *growing_->object);
+  reader.open(growing_->body->encoding);
+  return reader;
+}
+
+Room Writer::append(std::string_view bytes) { return store_->append(*growing_, bytes); }
+
+uint64_t Writer::size() const { return growing_->written; }
+
+bool Writer::finish() {
+  const bool stored = store_->finish(*growing_);
+  delete std::exchange(growing_, nullptr);
+  return stored;
+}
+
+void Writer::abort() {
+  if (growing_ == nullptr) return;
+  store_->abort(*growing_);
+  delete std::exchange(growing_, nullptr);
+}
+
+Writer Store::begin(std::string_view primary) {
+  if (primary.size() > kKeyBytesMax) return {};
+  const Key key = key_of(primary);
+  Growing& growing = *new Growing;
+  growing.key = primary;
+  growing.hash = key.hash;
+  growing.began = now();
+  Shard& shard = shard_of(key.hash);
+  const std::lock_guard lock(shard.mutex);
+  shard.growing.push_back(growing);
+  return {*this, growing};
+}
+
+Writer Store::begin_encoding(const Reader& of, Encoding encoding, std::string_view suffix,
+                             uint64_t expected_bytes) {
+  if (suffix.size() > kHeadBytesMax) return {};
+  auto growing = std::make_unique<Growing>();
+  Object& object = *of.object_;
+  {
+    Shard& shard = *shards_[object.shard];
+    const std::lock_guard lock(shard.mutex);
+    if (object.variant == nullptr) return {};
+    growing->key = object.variant->entry->key();
+    growing->secondary = object.variant->secondary();
+  }
+  growing->hash = key_of(growing->key).hash;
+  growing->is_answer = false;
+  growing->of = of;
+  growing->expected_bytes = expected_bytes;
+  if (!start_body(*growing, of.meta(), of.head(), encoding, suffix)) return {};
+  growing->object->content = object.content;
+  for (size_t i = 0; i < kEncodings; ++i) {
+    if (i == static_cast<size_t>(encoding) || object.bodies[i] == nullptr) continue;
+    object.bodies[i]->refs.fetch_add(1, std::memory_order_relaxed);
+    growing->object->bodies[i] = object.bodies[i];
+  }
+  return {*this, *growing.release()};
+}
+
+Room Store::start(Growing& growing, const Answer& answer) {
+  WEIR_ASSERT(growing.is_answer && growing.object == nullptr);
+  growing.room = Room::kTooLarge;
+  if (answer.expected_bytes > max_object_bytes()) return Room::kTooLarge;
+  if (answer.head.size() > kHeadBytesMax || answer.suffix.size() > kHeadBytesMax ||
+      growing.key.size() + answer.vary.size() > kKeyBytesMax ||
+      answer.secondary.size() > kKeyBytesMax) {
+    return Room::kTooLarge;
+  }
+  growing.room = Room::kNoMemory;
+  growing.secondary = answer.secondary;
+  growing.expected_bytes = answer.expected_bytes;
+  if (!start_body(growing, answer.meta, answer.head, answer.encoding, answer.suffix)) {
+    return Room::kNoMemory;
+  }
+  growing.object->content = contents_.fetch_add(1, std::memory_order_relaxed);
+  if (!make_candidates(growing, answer)) return Room::kNoMemory;
+  return growing.room = Room::kOk;
+}
+
+// What the index will need, so that finish() does not fail for it. Purges by tag look at it, from
+// other threads.
+bool Store::make_candidates(Growing& growing, const Answer& answer) {
+  const std::vector<std::string_view> tags = bounded(answer.tags);
+  const uint32_t cells = Variant::cells_for(tags.size(), answer.secondary.size());
+  Growing made;  // gives nothing back by itself
+  const Slabs::Run variant_run = take(cells, &growing);
+  if (!variant_run) return false;
+  Shard& shard = shard_of(growing.hash);
+  made.variant = &make_variant(variant_run, tags.size(), answer.secondary,
+                               shard.hash_of(growing.hash, answer.secondary));
+  const Slabs::Run entry_run =
+      take(Entry::cells_for(growing.key.size() + answer.vary.size()), &growing);
+  bool ok = static_cast<bool>(entry_run);
+  if (ok) {
+    made.entry =
+        &make_entry(entry_run, growing.key, answer.vary, growing.hash.low, growing.hash.high);
+  }
+  for (size_t i = 0; ok && i < tags.size(); ++i) {
+    const Slabs::Run run = take(Tag::cells_for(tags[i].size()), &growing);
+    ok = static_cast<bool>(run);
+    if (ok) made.variant->links()[i].tag = &make_tag(run, tags[i], secret_.hash(tags[i]).low);
+  }
+  if (!ok) {
+    discard(slabs_, made);
+    return false;
+  }
+  const std::lock_guard lock(shard.mutex);
+  growing.variant = made.variant;
+  growing.entry = made.entry;
+  return true;
+}
+
+bool Store::start_body(Growing& growing, const Meta& meta, std::string_view head, Encoding encoding,
+                       std::string_view suffix) {
+  const Slabs::Run run = take(Object::cells_for(head.size()), &growing);
+  if (!run) return false;
+  Object& object = make_object(run, meta, head);
+  const uint64_t bytes =
+      growing.expected_bytes == 0 ? kFirstBytes : std::min(growing.expected_bytes, kBlockBytesMax);
+  const uint64_t before = Body::head_bytes(suffix.size()) + sizeof(Block);
+  const uint32_t least = Slabs::cells_of(before);
+  const uint32_t wanted = Slabs::cells_of(before + bytes);
+  const Slabs::Run body_run =
+      may_grow(growing, wanted) ? take(wanted, least, &growing) : Slabs::Run();
+  if (!body_run) {
+    drop(slabs_, object);
+    stop_growing(growing);
+    return false;
+  }
+  Body& body = make_body(body_run, encoding, suffix);
+  object.bodies[static_cast<size_t>(encoding)] = &body;
+  object.shard = static_cast<uint32_t>((growing.hash.low >> 48) & (shards_.size() - 1));
+  growing.object = &object;
+  growing.body = &body;
+  growing.tail = &body.first();
+  return true;
+}
+
+// Counts before it takes: others do so at the same time.
+bool Store::may_grow(Growing& growing, uint32_t cells) {
+  const uint64_t limit =
+      memory_bytes_.load(std::memory_order_relaxed) / Slabs::kCellBytes / kGrowingShare;
+  growing.counted_cells += cells;
+  return growing_cells_.fetch_add(cells, std::memory_order_relaxed) + cells <= limit;
+}
+
+void Store::stop_growing(Growing& growing) {
+  growing_cells_.fetch_sub(std::exchange(growing.counted_cells, 0), std::memory_order_relaxed);
+}
+
+Room Store::append(Growing& growing, std::string_view bytes) {
+  WEIR_ASSERT(growing.object != nullptr);
+  if (growing.room == Room::kOk && growing.written + bytes.size() > max_object_bytes()) {
+    growing.room = Room::kTooLarge;
+  }
+  while (growing.room == Room::kOk && !bytes.empty()) {
+    if (growing.tail_bytes == growing.tail->capacity && !add_block(growing, bytes.size())) {
+      growing.room = Room::kNoMemory;
+      break;
+    }
+    const size_t size =
+        std::min<uint64_t>(bytes.size(), growing.tail->capacity - growing.tail_bytes);
+    std::memcpy(growing.tail->data() + growing.tail_bytes, bytes.data(), size);
+    growing.tail_bytes += size;
+    growing.written += size;
+    bytes.remove_prefix(size);
+  }
+  if (growing.room != Room::kOk) return growing.room;
+  growing.body->published.store(growing.written, std::memory_order_seq_cst);
+  wake_waiters(*growing.body);
+  return Room::kOk;
+}
+
+bool Store::add_block(Growing& growing, uint64_t pending_bytes) {
+  const uint64_t rest = growing.expected_bytes > growing.written
+                            ? growing.expected_bytes - growing.written
+                            : std::max(growing.written, kFirstBytes);
+  const uint64_t bytes = std::min(std::max(rest, pending_bytes), kBlockBytesMax - sizeof(Block));
+  const uint32_t cells = Block::cells_for(bytes);
+  if (!may_grow(growing, cells)) return false;
+  const Slabs::Run run = take(cells, 1, &growing);
+  // Counted is what there was, not what was wanted.
+  const uint32_t missing = cells - run.cells;
+  growing.counted_cells -= missing;
+  growing_cells_.fetch_sub(missing, std::memory_order_relaxed);
+  if (!run) return false;
+  Block& block = *new (run.at) Block{
+      nullptr, static_cast<uint32_t>(run.cells * Slabs::kCellBytes - sizeof(Block)), run.cells};
+  growing.body->block_cells += run.cells;
+  growing.tail->next = &block;
+  growing.tail = &block;
+  growing.tail_bytes = 0;
+  return true;
+}
+
+bool Store::finish(Growing& growing) {
+  if (growing.object == nullptr || growing.room != Room::kOk) {
+    abort(growing);
+    return false;
+  }
+  Body& body = *growing.body;
+  trim(slabs_, body, *growing.tail, growing.tail_bytes);
+  stop_growing(growing);
+  body.refs.fetch_add(1, std::memory_order_relaxed);  // once stored, it may be evicted at once
+  body.state.store(BodyState::kWhole, std::memory_order_seq_cst);
+  const bool stored = growing.is_answer ? insert(growing) : add_encoding(growing);
+  wake_waiters(body);
+  drop(slabs_, body);
+  discard(slabs_, growing);
+  if (growing.object != nullptr) drop(slabs_, *growing.object);
+  return stored;
+}
+
+bool Store::insert(Growing& growing) {
+  constexpr size_t kOldOnes = 4;  // that an insert frees on behalf of a purge of all
+  insertions_.fetch_add(1, std::memory_order_relaxed);
+  Garbage garbage(slabs_);
+  Shard& shard = shard_of(growing.hash);
+  const std::lock_guard lock(shard.mutex);
+  shard.enter(now());
+  growing.hook.unlink();
+  shard.drop_old(kOldOnes, garbage);
+  return shard.insert(growing, garbage);
+}
+
+// The answer may have been refreshed since, or got another coding: then the new one is made of what
+// is there now.
+bool Store::add_encoding(Growing& growing) {
+  constexpr int kTries = 4;  // its head's length may be another one each time
+  Slabs::Run run;
+  for (int tries = 0; tries < kTries; ++tries) {
+    uint32_t cells = 0;
+    if (put_encoding(growing, run, cells)) return true;
+    slabs_.give_back(run.at, run.cells);
+    run = {};
+    if (cells == 0) return false;
+    run = take(cells, nullptr);
+    if (!run) return false;
+  }
+  slabs_.give_back(run.at, run.cells);
+  return false;
+}
+
+// `run` is for the new object, and taken if it fits; `cells` says what would fit, 0: the answer is
+// not there any more.
+bool Store::put_encoding(Growing& growing, Slabs::Run& run, uint32_t& cells) {
+  Shard& shard = shard_of(growing.hash);
+  Garbage garbage(slabs_);
+  const std::lock_guard lock(shard.mutex);
+  shard.enter(now());
+  Entry* const entry = shard.find({growing.key, growing.hash});
+  Variant* const variant = entry == nullptr ? nullptr : shard.find(*entry, growing.secondary);
+  if (variant == nullptr || shard.is_old(*variant)) return false;
+  Object& old = *variant->object;
+  if (old.content != growing.object->content) return false;
+  if (&old == growing.of.object_) {
+    shard.exchange(*variant, *std::exchange(growing.object, nullptr), garbage);
+    return true;
+  }
+  cells = Object::cells_for(old.head_bytes);
+  if (run.cells != cells) return false;
+  Object& object = make_object(std::exchange(run, {}), old.meta, {old.head(), old.head_bytes});
+  object.content = old.content;
+  object.bodies = old.bodies;
+  object.bodies[static_cast<size_t>(growing.body->encoding)] = growing.body;
+  for (Body* body : object.bodies) {
+    if (body != nullptr) body->refs.fetch_add(1, std::memory_order_relaxed);
+  }
+  shard.exchange(*variant, object, garbage);
+  return true;
+}
+
+void Store::abort(Growing& growing) {
+  if (growing.is_answer) {
+    const std::lock_guard lock(shard_of(growing.hash).mutex);
+    growing.hook.unlink();
+  }
+  discard(slabs_, growing);
+  stop_growing(growing);
+  if (growing.object == nullptr) return;
+  growing.body->state.store(BodyState::kBroken, std::memory_order_seq_cst);
+  wake_waiters(*growing.body);
+  drop(slabs_, *growing.object);
+}
+
+}  // namespace weir::filters::cache
