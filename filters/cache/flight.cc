@@ -174,6 +174,13 @@ Lead Flights::try_lead(std::string_view key) {
   return Lead(std::move(flight));
 }
 
+void Flights::outdate(const std::function<bool(std::string_view key)>& which) {
+  for (Shard& shard : shards_) {
+    const std::lock_guard<std::mutex> lock(shard.mutex);
+    std::erase_if(shard.flights, [&](const auto& entry) { return which(entry.first); });
+  }
+}
+
 // Another one of that key may be under way by now.
 void Flights::end(const Flight& flight) {
   Shard& shard = shard_of(flight.key);

@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -108,6 +109,8 @@ class Flights {
   Join join(std::string_view key, Passenger& passenger, Lead& lead, News& news, uint64_t now_ms);
   // The same, for somebody who would not wait: of nothing where there is a flight.
   Lead try_lead(std::string_view key);
+  // Nobody joins flights of these keys any more: what they fetch is void for who asks from now on.
+  void outdate(const std::function<bool(std::string_view key)>& which);
 
  private:
   friend class Lead;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "filters/cache/key.h"
+#include "filters/cache/purges.h"
 #include "http/cache_fields.h"
 #include "http/freshness.h"
 
@@ -12,17 +13,12 @@ namespace {
 
 // With whatever query.
 void drop_resource(Store& store, std::string_view origin, std::string_view path) {
-  std::string url(origin);
-  url += path;
+  const std::string url = std::string(origin) + std::string(path);
   purge_url(store, url, Purge::kRemove);
-  store.purge_prefix(url + "?", Purge::kRemove);
+  purge_prefix(store, url + "?", Purge::kRemove);
 }
 
 }  // namespace
-
-uint64_t purge_url(Store& store, std::string_view url, Purge how) {
-  return store.purge(url, how) + store.purge_prefix(std::string(url) + "\n", how);
-}
 
 void invalidate(Store& store, proxy::Exchange& exchange, const http::ResponseHead& head) {
   const http::RequestHead& request = exchange.request();

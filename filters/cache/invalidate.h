@@ -12,7 +12,4 @@ namespace weir::filters::cache {
 // same host.
 void invalidate(Store& store, proxy::Exchange& exchange, const http::ResponseHead& head);
 
-// All variants of a URL, as keys have it, and nothing else.
-uint64_t purge_url(Store& store, std::string_view url, Purge how);
-
 }  // namespace weir::filters::cache

@@ -1,0 +1,35 @@
+#include "filters/cache/purges.h"
+
+#include <string>
+
+#include "filters/cache/flight.h"
+
+namespace weir::filters::cache {
+
+// Flights go last: one that begins in between finds the store purged, and is young enough.
+uint64_t purge_url(Store& store, std::string_view url, Purge how) {
+  const std::string with_parts = std::string(url) + "\n";
+  const uint64_t hits = store.purge(url, how) + store.purge_prefix(with_parts, how);
+  flights().outdate([&](std::string_view key) { return key == url || key.starts_with(with_parts); });
+  return hits;
+}
+
+uint64_t purge_prefix(Store& store, std::string_view prefix, Purge how) {
+  const uint64_t hits = store.purge_prefix(prefix, how);
+  flights().outdate([&](std::string_view key) { return key.starts_with(prefix); });
+  return hits;
+}
+
+// Which tags an answer has that is being fetched only its server knows.
+uint64_t purge_tag(Store& store, std::string_view tag, Purge how) {
+  const uint64_t hits = store.purge_tag(tag, how);
+  flights().outdate([](std::string_view) { return true; });
+  return hits;
+}
+
+void purge_all(Store& store, Purge how) {
+  store.purge_all(how);
+  flights().outdate([](std::string_view) { return true; });
+}
+
+}  // namespace weir::filters::cache

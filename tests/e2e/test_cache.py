@@ -1,0 +1,587 @@
+"""The cache as clients and servers see it: what is kept, for whom, for how long."""
+import threading
+import time
+
+import pytest
+from support.origin import Origin, by_request
+from support.waiting import in_threads, wait_for
+from support.weir import Weir, proxy
+
+FRESH = [("Cache-Control", "max-age=60")]
+
+
+class Library:
+    """An origin whose answers are set by path; counts who asked for what."""
+
+    def __init__(self):
+        self.answers = {}
+        self.origin = Origin(by_request(self._answer))
+
+    def _answer(self, conn, request):
+        path = request.target.partition("?")[0]
+        answer = self.answers.get(path, {"status": "404 Not Found", "body": b"nothing"})
+        if callable(answer):
+            return answer(conn, request)
+        return conn.answer(**answer)
+
+    def set(self, path, body=b"text", headers=FRESH, status="200 OK"):
+        self.answers[path] = {"body": body, "headers": headers, "status": status}
+
+    def count(self, path):
+        return sum(r.target.partition("?")[0] == path for r in self.origin.requests)
+
+    def last(self):
+        return self.origin.requests[-1]
+
+
+@pytest.fixture
+def library():
+    made = Library()
+    yield made
+    made.origin.stop()
+
+
+def cached(library, cache=None, route=None, **options):
+    return proxy(library.origin, route={"cache": cache or {}, **(route or {})}, **options)
+
+
+def result(response):
+    return response.get("X-Cache")
+
+
+def test_a_second_request_is_a_hit(library):
+    library.set("/a", b"hello", FRESH + [("Content-Type", "text/plain"), ("X-Own", "1")])
+    with cached(library) as weir:
+        first, second = weir.get("/a"), weir.get("/a")
+        assert result(first) == "MISS" and result(second) == "HIT"
+        assert first.body == second.body == b"hello"
+        assert second.get("X-Own") == "1" and second.get("Content-Type") == "text/plain"
+        assert second.get("Age") == "0" and second.get("Content-Length") == "5"
+        assert second.get("Cache-Status") == "weir; hit"
+        assert first.get("Cache-Status") == "weir; fwd=uri-miss; stored"
+        assert library.count("/a") == 1
+        assert [line["cache"] for line in weir.log_of("/a", 2)] == ["MISS", "HIT"]
+        weir.wait_metric("weir_cache_requests_total", 1, result="hit")
+        weir.wait_metric("weir_cache_requests_total", 1, result="miss")
+
+
+def test_head_is_answered_from_what_a_get_has_stored(library):
+    library.set("/a", b"hello", FRESH + [("ETag", '"1"')])
+    with cached(library) as weir:
+        weir.get("/a")
+        with weir.client() as client:
+            head = client.request("HEAD", "/a")
+            assert result(head) == "HIT" and head.get("ETag") == '"1"'
+            assert head.get("Content-Length") == "5"
+            assert client.request("GET", "/a").body == b"hello"  # no body had come before
+        assert library.count("/a") == 1
+
+
+def test_an_empty_body_is_an_answer(library):
+    library.set("/a", b"")
+    with cached(library) as weir:
+        weir.get("/a")
+        assert result(weir.get("/a")) == "HIT"
+
+
+@pytest.mark.parametrize("one, other, same", [
+    ("/p?b=2&a=1", "/p?a=1&b=2", True),
+    ("/p?a=1&a=2", "/p?a=2&a=1", False),
+    ("/p?a=b%26c=d", "/p?a=b&c=d", False),
+    ("/p?q=a+b", "/p?q=a%20b", False),
+    ("/p?x", "/p?x=", False),
+    ("/p", "/p?", False),
+    ("/p?utm_source=x&a=1", "/p?a=1", True),
+    ("/p?session=1", "/p?session=2", True),
+    ("/p?a=1&b=2", "/p?a=1b=2", False),
+])
+def test_which_queries_are_one(library, one, other, same):
+    library.set("/p")
+    cache = {"key": {"ignore_query": ["utm_*", "session"]}}
+    with cached(library, cache) as weir:
+        weir.get(one)
+        assert (result(weir.get(other)) == "HIT") == same
+
+
+def test_hosts_are_kept_apart(library):
+    library.set("/a")
+    with cached(library) as weir:
+        with weir.client() as client:
+            client.request("GET", "/a", host="one.test")
+            assert result(client.request("GET", "/a", host="two.test")) == "MISS"
+            assert result(client.request("GET", "/a", host="ONE.test")) == "HIT"
+            # Who lies about the host in other fields poisons nothing.
+            client.request("GET", "/b", [("X-Forwarded-Host", "evil")], host="one.test")
+            assert result(client.request("GET", "/a", [("X-Forwarded-Host", "evil")],
+                                         host="one.test")) == "HIT"
+
+
+def test_parts_of_the_request_in_the_key(library):
+    library.answers["/t"] = lambda conn, request: conn.answer(
+        request.get("X-Tenant") or "none", headers=FRESH)
+    with cached(library, {"key": {"headers": ["X-Tenant"], "cookies": ["lang"]}}) as weir:
+        acme = [("X-Tenant", "acme")]
+        assert weir.get("/t", headers=acme).body == b"acme"
+        assert weir.get("/t").body == b"none"
+        other = weir.get("/t", headers=[("X-Tenant", "umbrella")])
+        assert other.body == b"umbrella" and result(other) == "MISS"
+        assert result(weir.get("/t", headers=acme)) == "HIT"
+        assert result(weir.get("/t", headers=acme + [("Cookie", "lang=de")])) == "MISS"
+        assert result(weir.get("/t", headers=acme + [("Cookie", "x=1; lang=de")])) == "HIT"
+
+
+@pytest.mark.parametrize("headers, kept", [
+    ([("Cache-Control", "max-age=60")], True),
+    ([("Cache-Control", "public, max-age=300")], True),
+    ([("Cache-Control", "private, max-age=300")], False),
+    ([("Cache-Control", "no-store")], False),
+    ([("Cache-Control", "max-age=0, s-maxage=60")], True),
+    ([("Cache-Control", "max-age=60, s-maxage=0")], False),
+    ([("Cache-Control", "max-age=60"), ("Set-Cookie", "a=b")], False),
+    ([("Cache-Control", "max-age=60"), ("Vary", "*")], False),
+    ([("Expires", "Thu, 01 Jan 1970 00:00:00 GMT")], False),
+    ([("CDN-Cache-Control", "max-age=60"), ("Cache-Control", "no-store")], True),
+    ([("Cache-Control", "max-age=60"), ("Age", "61")], False),
+    ([], False),
+])
+def test_what_the_server_says_counts(library, headers, kept):
+    library.set("/a", headers=headers)
+    with cached(library) as weir:
+        weir.get("/a")
+        assert (result(weir.get("/a")) == "HIT") == kept
+        assert library.count("/a") == (1 if kept else 2)
+
+
+def test_ttl_is_for_answers_that_say_nothing(library):
+    library.set("/silent", headers=[])
+    library.set("/says", headers=[("Cache-Control", "no-store")])
+    with cached(library, {"ttl": "1s"}) as weir:
+        for path in ("/silent", "/says"):
+            weir.get(path)
+        assert result(weir.get("/silent")) == "HIT"
+        assert result(weir.get("/says")) == "MISS"
+        time.sleep(1.2)
+        assert result(weir.get("/silent")) == "MISS"
+
+
+@pytest.mark.parametrize("status, kept", [
+    ("200 OK", True), ("203 N", True), ("204 No Content", True), ("301 Moved Permanently", True),
+    ("404 Not Found", True), ("410 Gone", True), ("302 Found", True), ("500 Error", True)])
+def test_statuses_with_explicit_freshness(library, status, kept):
+    library.set("/a", b"" if status[:3] == "204" else b"x", FRESH, status)
+    with cached(library) as weir:
+        first = weir.get("/a")
+        second = weir.get("/a")
+        assert first.status == second.status == int(status[:3])
+        assert (result(second) == "HIT") == kept
+
+
+def test_a_post_is_never_kept(library):
+    library.set("/a")
+    with cached(library) as weir:
+        with weir.client() as client:
+            for _ in range(2):
+                assert result(client.request("POST", "/a", body=b"x")) == "BYPASS"
+        assert library.count("/a") == 2
+
+
+def test_authorization_needs_the_servers_word(library):
+    library.set("/mine")
+    library.set("/all", headers=[("Cache-Control", "public, max-age=60")])
+    auth = [("Authorization", "Bearer a")]
+    with cached(library) as weir:
+        for path, kept in (("/mine", False), ("/all", True)):
+            weir.get(path, headers=auth)
+            assert (result(weir.get(path, headers=auth)) == "HIT") == kept
+
+
+def test_vary_keeps_answers_apart(library):
+    library.answers["/v"] = lambda conn, request: conn.answer(
+        request.get("Accept-Language") or "none", headers=FRESH + [("Vary", "Accept-Language")])
+    german, french = [("Accept-Language", "de")], [("Accept-Language", "fr")]
+    with cached(library) as weir:
+        assert weir.get("/v", headers=german).body == b"de"
+        assert weir.get("/v", headers=french).body == b"fr"
+        for who, body in ((german, b"de"), (french, b"fr")):
+            again = weir.get("/v", headers=who)
+            assert result(again) == "HIT" and again.body == body
+        assert result(weir.get("/v", headers=[("accept-language", " DE ")])) == "HIT"
+        assert weir.get("/v").body == b"none"
+
+
+def test_ten_thousand_variants_are_not_kept(library):
+    library.set("/v", b"x" * 100, FRESH + [("Vary", "X-Any")])
+    with cached(library) as weir:
+        with weir.client() as client:
+            for number in range(300):
+                client.request("GET", "/v", [("X-Any", str(number))])
+        assert weir.metric("weir_cache_objects") <= 64
+
+
+def conditional(etag, body, headers):
+    def answer(conn, request):
+        if request.get("If-None-Match") == etag:
+            conn.send(f"HTTP/1.1 304 Not Modified\r\nETag: {etag}\r\n".encode() + b"".join(
+                f"{n}: {v}\r\n".encode() for n, v in headers) + b"\r\n")
+        else:
+            conn.answer(body, headers=[("ETag", etag), *headers])
+    return answer
+
+
+def test_a_stale_answer_is_validated(library):
+    stale = [("Cache-Control", "max-age=0"), ("X-Version", "1")]
+    library.answers["/a"] = conditional('"v1"', b"hello", stale)
+    with cached(library) as weir:
+        weir.get("/a")
+        library.answers["/a"] = conditional(
+            '"v1"', b"hello", [("Cache-Control", "max-age=60"), ("X-Version", "2")])
+        second = weir.get("/a")
+        assert result(second) == "REVALIDATED" and second.body == b"hello"
+        assert second.status == 200 and second.get("X-Version") == "2"
+        third = weir.get("/a")
+        assert result(third) == "HIT" and third.get("X-Version") == "2"
+        assert library.count("/a") == 2 and library.origin.accepted == 1
+
+
+def test_a_changed_answer_replaces_the_stale_one(library):
+    library.answers["/a"] = conditional('"v1"', b"old", [("Cache-Control", "no-cache")])
+    with cached(library) as weir:
+        weir.get("/a")
+        assert result(weir.get("/a")) == "REVALIDATED"
+        library.answers["/a"] = conditional('"v2"', b"new", FRESH)
+        second = weir.get("/a")
+        assert second.body == b"new" and result(second) == "MISS"
+        assert library.last().get("If-None-Match") == '"v1"'
+        assert weir.get("/a").body == b"new" and library.count("/a") == 3
+
+
+def test_clients_conditions_are_answered_from_the_store(library):
+    library.set("/a", b"hello", FRESH + [("ETag", '"x"'), ("Last-Modified",
+                                                           "Mon, 02 Nov 2020 10:00:00 GMT")])
+    with cached(library) as weir:
+        # Even the first one: the server is asked for all of it.
+        first = weir.get("/a", headers=[("If-None-Match", '"x"')])
+        assert first.status == 304 and first.body == b"" and result(first) == "MISS"
+        assert library.last().get("If-None-Match") is None
+        for value, status in (('W/"x"', 304), ('"a", "x"', 304), ("*", 304), ('"y"', 200)):
+            response = weir.get("/a", headers=[("If-None-Match", value)])
+            assert response.status == status and result(response) == "HIT", value
+            assert response.get("ETag") == '"x"' and response.get("Cache-Control")
+        since = [("If-Modified-Since", "Mon, 02 Nov 2020 10:00:00 GMT")]
+        assert weir.get("/a", headers=since).status == 304
+        earlier = [("If-Modified-Since", "Mon, 02 Nov 2020 09:59:59 GMT")]
+        assert weir.get("/a", headers=earlier).status == 200
+        assert library.count("/a") == 1
+
+
+def test_ranges_of_what_is_stored(library):
+    body = bytes(range(256)) * 40
+    library.set("/a", body, FRESH + [("ETag", '"x"'), ("Content-Type", "image/png")])
+    with cached(library) as weir:
+        weir.get("/a")
+
+        def ranged(value, **more):
+            headers = [("Range", value), *(more.get("headers", []))]
+            return weir.get("/a", headers=headers)
+
+        part = ranged("bytes=10-19")
+        assert part.status == 206 and part.body == body[10:20] and result(part) == "HIT"
+        assert part.get("Content-Range") == "bytes 10-19/10240"
+        assert part.get("Content-Length") == "10"
+        assert ranged("bytes=-5").body == body[-5:]
+        assert ranged("bytes=10000-").body == body[10000:]
+        over = ranged("bytes=20000-")
+        assert over.status == 416 and over.get("Content-Range") == "bytes */10240"
+        several = ranged("bytes=0-1,100-101")
+        assert several.status == 206 and body[100:102] in several.body
+        kind = several.get("Content-Type")
+        assert kind.startswith("multipart/byteranges; boundary=")
+        assert several.body.endswith(b"--" + kind.partition("=")[2].encode() + b"--\r\n")
+        assert len(several.body) == int(several.get("Content-Length"))
+        assert ranged("bytes=0-1", headers=[("If-Range", '"y"')]).body == body
+        assert ranged("bytes=0-1", headers=[("If-Range", '"x"')]).body == body[:2]
+        assert ranged("bytes=" + ",".join(f"{i * 3}-{i * 3}" for i in range(1000))).status == 200
+        assert library.count("/a") == 1
+
+
+def test_a_range_on_a_miss_goes_through(library):
+    library.answers["/a"] = lambda conn, request: conn.answer(
+        b"he", "206 Partial Content", FRESH + [("Content-Range", "bytes 0-1/5")])
+    with cached(library) as weir:
+        assert weir.get("/a", headers=[("Range", "bytes=0-1")]).status == 206
+        assert library.last().get("Range") == "bytes=0-1"
+        library.set("/a", b"hello")
+        assert weir.get("/a").body == b"hello"
+
+
+def test_stale_while_revalidate(library):
+    library.set("/a", b"old", [("Cache-Control", "max-age=0, stale-while-revalidate=60")])
+    with cached(library) as weir:
+        weir.get("/a")
+        library.set("/a", b"new")
+        second = weir.get("/a")
+        assert second.body == b"old" and result(second) == "STALE"
+        wait_for(lambda: weir.get("/a").body == b"new")
+        assert library.count("/a") == 2
+
+
+def test_stale_if_error(library):
+    library.set("/a", b"old", [("Cache-Control", "max-age=0, stale-if-error=60")])
+    library.set("/b", b"old", [("Cache-Control", "max-age=0, must-revalidate, stale-if-error=60"),
+                               ("ETag", '"b"')])
+    with cached(library) as weir:
+        weir.get("/a")
+        weir.get("/b")
+        for path in ("/a", "/b"):
+            library.set(path, b"broken", [], "503 Unavailable")
+        second = weir.get("/a")
+        assert second.status == 200 and second.body == b"old" and result(second) == "STALE"
+        assert weir.get("/b").status == 503
+        library.origin.stop()
+        third = weir.get("/a")
+        assert third.status == 200 and third.body == b"old" and result(third) == "STALE"
+        assert weir.get("/b").status in (502, 503)
+
+
+def test_many_misses_are_one_fetch(library):
+    gate = threading.Event()
+
+    def slow(conn, _):
+        gate.wait(10)
+        conn.answer(b"x" * 5000, headers=FRESH)
+
+    library.answers["/a"] = slow
+    with cached(library, workers=2) as weir:
+        answers = []
+
+        def ask(_):
+            answers.append(weir.get("/a"))
+
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(50)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: weir.metric("requests_in_flight") >= 50)
+        gate.set()
+        for thread in threads:
+            thread.join(15)
+        assert len(answers) == 50 and {a.body for a in answers} == {b"x" * 5000}
+        assert library.count("/a") == 1
+        assert sum(result(a) == "MISS" for a in answers) == 1
+
+
+def test_uncacheable_answers_hold_nobody_up(library):
+    library.answers["/a"] = lambda conn, request: conn.answer(
+        request.get("X-Who"), headers=[("Cache-Control", "private")])
+    with cached(library, workers=2) as weir:
+        bodies = in_threads(20, lambda i: weir.get("/a", headers=[("X-Who", str(i))]).body)
+        assert bodies == [str(i).encode() for i in range(20)]
+        assert library.count("/a") == 20
+
+
+def test_a_leader_that_leaves_fails_nobody(library):
+    asked = []
+
+    def slow(conn, _):
+        asked.append(time.monotonic())
+        time.sleep(0.5)
+        conn.answer(b"body", headers=FRESH)
+
+    library.answers["/a"] = slow
+    with cached(library, workers=2) as weir:
+        leader = weir.client()
+        leader.send(b"GET /a HTTP/1.1\r\nHost: test\r\n\r\n")
+        wait_for(lambda: asked)
+        thread_answers = []
+        thread = threading.Thread(target=lambda: thread_answers.append(weir.get("/a")))
+        thread.start()
+        wait_for(lambda: weir.metric("requests_in_flight") >= 2)
+        leader.reset()
+        thread.join(15)
+        assert thread_answers[0].status == 200 and thread_answers[0].body == b"body"
+
+
+def test_who_waits_reads_along_and_who_leaves_stops_nothing(library):
+    rest = threading.Event()
+
+    def slow(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nCache-Control: max-age=60\r\n\r\nfirst")
+        rest.wait(10)
+        conn.send(b"after")
+
+    library.answers["/a"] = slow
+    with cached(library, workers=2) as weir:
+        leader = weir.client()
+        leader.send(b"GET /a HTTP/1.1\r\nHost: test\r\n\r\n")
+        leader.read_until(b"first")
+        follower = weir.client()
+        follower.send(b"GET /a HTTP/1.1\r\nHost: test\r\n\r\n")
+        follower.read_until(b"first")  # before the server has sent the rest
+        leader.reset()
+        wait_for(lambda: weir.metric("requests_in_flight") <= 1)
+        rest.set()
+        follower.read_until(b"after")
+        follower.sock.close()
+        wait_for(lambda: result(weir.get("/a")) == "HIT")
+        assert weir.get("/a").body == b"firstafter" and library.count("/a") == 1
+
+
+def test_a_broken_answer_is_cut_and_never_kept(library):
+    def broken(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+                  b"Cache-Control: max-age=60\r\n\r\n5\r\nhello\r\n")
+        return False
+
+    library.answers["/a"] = broken
+    with cached(library) as weir:
+        for _ in range(2):
+            with weir.client() as client:
+                client.send(b"GET /a HTTP/1.1\r\nHost: test\r\n\r\n")
+                data = client.read_all()
+            assert b"hello" in data and not data.endswith(b"0\r\n\r\n")
+        assert library.count("/a") == 2 and weir.metric("weir_cache_objects") == 0
+
+
+def test_slow_chunks_go_out_as_they_come(library):
+    rest = threading.Event()
+
+    def slow(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+                  b"Cache-Control: max-age=60\r\n\r\n1\r\n[\r\n")
+        rest.wait(10)
+        conn.send(b"1\r\n]\r\n0\r\n\r\n")
+
+    library.answers["/a"] = slow
+    with cached(library, {"etag": True}) as weir:
+        with weir.client() as client:
+            client.send(b"GET /a HTTP/1.1\r\nHost: test\r\n\r\n")
+            client.read_until(b"[")
+            rest.set()
+            client.read_until(b"0\r\n\r\n")
+        second = weir.get("/a")
+        assert result(second) == "HIT" and second.body == b"[]" and second.get("ETag")
+
+
+def test_too_large_for_the_store_and_whole_for_the_client(library):
+    body = b"x" * 3_000_000
+
+    def chunked(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+                  b"Cache-Control: max-age=60\r\n\r\n")
+        for at in range(0, len(body), 100_000):
+            conn.send(b"186a0\r\n" + body[at:at + 100_000] + b"\r\n")
+        conn.send(b"0\r\n\r\n")
+
+    library.answers["/chunked"] = chunked
+    library.set("/length", body)
+    with cached(library, cache={"lock": "2s"},
+                **{"cache": {"memory": "16MiB", "max_object": "1MiB"}}) as weir:
+        for path in ("/chunked", "/length"):
+            assert weir.get(path).body == body
+            assert weir.get(path).body == body
+            assert library.count(path) == 2
+
+
+def test_writes_make_void(library):
+    for path in ("/products", "/products/5", "/other"):
+        library.set(path)
+    with cached(library) as weir:
+        with weir.client() as client:
+            def get(target):
+                return result(client.request("GET", target))
+
+            def fill():
+                for target in ("/products", "/products?page=2", "/products/5", "/other"):
+                    client.request("GET", target)
+
+            fill()
+            library.set("/products/5", status="500 Error", headers=[])
+            client.request("PUT", "/products/5", body=b"x")
+            assert get("/products") == "HIT"  # it has failed
+            library.set("/products/5", headers=[("Location", "/other")])
+            client.request("PUT", "/products/5", body=b"x")
+            library.set("/products/5")
+            assert [get(t) for t in ("/products", "/products?page=2", "/products/5", "/other")] == [
+                "MISS"] * 4
+            fill()
+            library.set("/products/5", headers=[("Location", "http://elsewhere/other")])
+            client.request("DELETE", "/products/5")
+            assert get("/other") == "HIT"
+
+
+def test_only_if_cached(library):
+    library.set("/a")
+    only = [("Cache-Control", "only-if-cached")]
+    with cached(library) as weir:
+        assert weir.get("/a", headers=only).status == 504
+        weir.get("/a")
+        assert weir.get("/a", headers=only).status == 200
+        assert library.count("/a") == 1
+
+
+def test_requests_may_ask_for_the_servers_word(library):
+    library.set("/a")
+    reload = [("Cache-Control", "no-cache")]
+    with cached(library) as weir:
+        weir.get("/a")
+        assert result(weir.get("/a", headers=reload)) != "HIT"
+        assert library.count("/a") == 2
+    with cached(library, {"obey_requests": False}) as weir:
+        weir.get("/a")
+        assert result(weir.get("/a", headers=reload)) == "HIT"
+
+
+def test_etags_of_our_own(library):
+    library.set("/a", b"hello", [("Cache-Control", "no-store")])
+    library.set("/b", b"hello", FRESH)
+    with cached(library, {"etag": True}) as weir:
+        for path in ("/a", "/b"):
+            first = weir.get(path)
+            tag = first.get("ETag")
+            assert tag and not tag.startswith("W/")
+            again = weir.get(path, headers=[("If-None-Match", tag)])
+            assert again.status == 304 and again.body == b"" and again.get("ETag") == tag
+            assert weir.get(path, headers=[("If-None-Match", '"other"')]).status == 200
+
+
+def test_a_reload_keeps_what_is_stored(library):
+    library.set("/a")
+    with cached(library) as weir:
+        weir.get("/a")
+        weir.reload()
+        assert result(weir.get("/a")) == "HIT"
+
+
+def test_each_side_of_a_split_has_its_own(library):
+    one, two = library, Library()
+    one.set("/a", b"one")
+    two.set("/a", b"two")
+    split = {"key": "cookie:sid", "override": {"header": "X-Side"},
+             "to": [{"upstream": "one", "weight": 50}, {"upstream": "two", "weight": 50}]}
+    with Weir(upstreams={"one": {"servers": [{"address": one.origin.address}]},
+                         "two": {"servers": [{"address": two.origin.address}]}},
+              sites=[{"hosts": ["*"], "routes": [{"path": "/", "split": split, "cache": {}}]}]
+              ) as weir:
+        for side in ("one", "two", "one", "two"):
+            assert weir.get("/a", headers=[("X-Side", side)]).body == side.encode()
+        assert one.count("/a") == two.count("/a") == 1
+    two.origin.stop()
+
+
+def test_a_websocket_passes_the_cache(library):
+    library.set("/ws")
+    upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+               ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")]
+    with cached(library) as weir:
+        weir.get("/ws")
+        weir.get("/ws", headers=upgrade)
+        assert library.count("/ws") == 2 and library.last().get("Upgrade") == "websocket"
+
+
+def test_headers_of_the_route_are_for_hits_too(library):
+    library.set("/a")
+    route = {"security_headers": "standard", "headers": {"response": {"set": {"X-By": "$uri"}}}}
+    with cached(library, route=route) as weir:
+        for target in ("/a", "/a"):
+            response = weir.get(target)
+            assert response.get("X-Content-Type-Options") == "nosniff"
+            assert response.get("X-By") == "/a"
