@@ -82,6 +82,7 @@ bool CacheFilter::is_for_cache(const http::RequestHead& head, const http::CacheF
 void CacheFilter::note(CacheResult result, std::string_view status) {
   result_ = result;
   cache_status_ = status;
+  exchange_->set_cache_result(word_of(result));
 }
 
 CacheFilter::Outcome CacheFilter::look_up() {

@@ -24,14 +24,15 @@ struct Serving {
   std::string_view cache_status;  // what Cache-Status says (RFC 9211)
   std::string_view result;        // "HIT"
   std::string_view result_field;  // that tells it; empty: none
+  bool fed = false;               // the exchange records it itself, and knows of each piece
 };
 
 // In the exchange's arena, which runs the destructor.
-class Source final : public proxy::ResponseSource, private Waiter {
+class StoredSource final : public proxy::ResponseSource, private Waiter {
  public:
   // `request`: the client's own, before what weir made of it for the server.
-  Source(proxy::Exchange& exchange, Serving serving, const http::CacheFields& request);
-  ~Source() { serving_.reader.unwait(*this); }
+  StoredSource(proxy::Exchange& exchange, Serving serving, const http::CacheFields& request);
+  ~StoredSource() { serving_.reader.unwait(*this); }
 
   void fill_head(http::ResponseHead& head) override;
   Piece next() override;
@@ -56,6 +57,7 @@ class Source final : public proxy::ResponseSource, private Waiter {
   std::optional<http::Multipart> multipart_;
   uint64_t left_bytes_ = UINT64_MAX;  // of the slice at hand
   uint64_t given_bytes_ = 0;          // by the last call
+  bool waits_ = false;                // has been said; on_grown() may have come
 };
 
 }  // namespace weir::filters::cache

@@ -41,8 +41,8 @@ def library():
     made.origin.stop()
 
 
-def cached(library, cache=None, route=None, **options):
-    return proxy(library.origin, route={"cache": cache or {}, **(route or {})}, **options)
+def cached(library, keep=None, route=None, **options):
+    return proxy(library.origin, route={"cache": keep or {}, **(route or {})}, **options)
 
 
 def result(response):
@@ -473,8 +473,7 @@ def test_too_large_for_the_store_and_whole_for_the_client(library):
 
     library.answers["/chunked"] = chunked
     library.set("/length", body)
-    with cached(library, cache={"lock": "2s"},
-                **{"cache": {"memory": "16MiB", "max_object": "1MiB"}}) as weir:
+    with cached(library, {"lock": "2s"}, cache={"memory": "16MiB", "max_object": "1MiB"}) as weir:
         for path in ("/chunked", "/length"):
             assert weir.get(path).body == body
             assert weir.get(path).body == body
