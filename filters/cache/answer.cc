@@ -147,6 +147,9 @@ proxy::Serve CacheFilter::serve_stored(const Reader& reader, proxy::CacheResult 
 proxy::Serve CacheFilter::serve(Serving serving, CacheResult result, std::string_view status) {
   note(result, status);
   serving.now_ms = now_ms();
+  serving.store = &store_;
+  serving.key = key_;
+  serving.hits = hits_;
   serving.cache_status = status;
   serving.result = word_of(result);
   serving.result_field = options_.status_header;

@@ -98,6 +98,7 @@ CacheFilter::Outcome CacheFilter::look_up() {
 
 CacheFilter::Outcome CacheFilter::use(const Found& found) {
   const Reader& reader = found.reader;
+  hits_ = found.hits;
   http::Usable usable = http::may_use(options_.policy, asked_, reader.meta().lifetime, now_ms());
   const bool usable_now =
       usable == http::Usable::kFresh || usable == http::Usable::kWhileRevalidating;

@@ -80,6 +80,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   std::string_view key_;         // empty: it has none
   std::string_view flight_key_;  // with the variant, where that is known
   Plan plan_ = Plan::kPass;
+  uint64_t hits_ = 0;      // of the stored answer that was found
   bool on_error_ = false;  // `stored_` may answer where the server fails
   Reader stored_;          // what is validated
   Intake intake_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "filters/cache/codings.h"
 #include "filters/cache/stored_head.h"
 #include "http/conditional.h"
 #include "net/worker.h"
@@ -165,6 +166,10 @@ proxy::ResponseSource::Piece StoredSource::next() {
 }
 
 proxy::ResponseSource::Piece StoredSource::next_slice() {
+  if (!made_.empty()) {
+    if (std::exchange(given_bytes_, made_.size()) != 0) return {State::kEnd, {}};
+    return {State::kBytes, made_};
+  }
   Reader& reader = serving_.reader;
   reader.consume(std::exchange(given_bytes_, 0));
   if (std::exchange(waits_, false)) reader.unwait(*this);
@@ -195,9 +200,8 @@ void StoredSource::on_grown() noexcept {
 std::optional<uint64_t> StoredSource::turn_to(http::Encoding encoding) {
   Reader& reader = serving_.reader;
   if (status_ != 200 || reader.state() != BodyState::kWhole) return std::nullopt;
-  if (!reader.has(encoding)) return std::nullopt;
-  reader.open(encoding);
-  return reader.published();
+  return cache::turn_to({*serving_.store, reader, serving_.key, serving_.hits}, reader, encoding,
+                        made_);
 }
 
 }  // namespace weir::filters::cache

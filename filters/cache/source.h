@@ -4,9 +4,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
-#include "filters/cache/reader.h"
+#include "filters/cache/store.h"
 #include "http/cache_fields.h"
 #include "http/message.h"
 #include "http/multipart.h"
@@ -25,6 +26,9 @@ struct Serving {
   std::string_view result;        // "HIT"
   std::string_view result_field;  // that tells it; empty: none
   bool fed = false;               // the exchange records it itself, and knows of each piece
+  Store* store = nullptr;
+  std::string_view key;  // primary
+  uint64_t hits = 0;     // of the answer
 };
 
 // In the exchange's arena, which runs the destructor.
@@ -55,6 +59,7 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   int status_;
   http::RangeSet ranges_;
   std::optional<http::Multipart> multipart_;
+  std::string made_;                  // a coded body that was made for this answer first
   uint64_t left_bytes_ = UINT64_MAX;  // of the slice at hand
   uint64_t given_bytes_ = 0;          // by the last call
   bool waits_ = false;                // has been said; on_grown() may have come

@@ -105,7 +105,13 @@ class Compression final : public proxy::Filter {
  private:
   void compress(proxy::FilterContext& context, const Judgement& judgement,
                 http::ResponseHead& head) {
-    if (!wish_.is_head) {
+    proxy::ResponseSource* const source = context.source();
+    const std::optional<uint64_t> stored =
+        source == nullptr ? std::nullopt : source->turn_to(wish_.encoding);
+    if (stored) {  // it was compressed before
+      head.framing = http::Framing::kLength;
+      head.content_length = *stored;
+    } else if (!wish_.is_head) {
       proxy::Metrics& metrics = context.exchange().worker().metrics();
       if (!has_place(judgement.long_lived)) {
         metrics.compression_refused.add();
