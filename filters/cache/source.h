@@ -19,16 +19,16 @@ namespace weir::filters::cache {
 // What is answered with, and how it came to be.
 struct Serving {
   Reader reader;
-  Meta meta;              // the reader's, or those of a 304 that came just now
-  std::string_view head;  // packed; in the object, or in the exchange's arena
+  Meta meta;                   // the reader's, or those of a 304 that came just now
+  std::string_view head = {};  // packed; in the object, or in the exchange's arena
   int64_t now_ms = 0;
-  std::string_view cache_status;  // what Cache-Status says (RFC 9211)
-  std::string_view result;        // "HIT"
-  std::string_view result_field;  // that tells it; empty: none
-  bool fed = false;               // the exchange records it itself, and knows of each piece
+  std::string_view cache_status = {};  // what Cache-Status says (RFC 9211)
+  std::string_view result = {};        // "HIT"
+  std::string_view result_field = {};  // that tells it; empty: none
+  bool fed = false;                    // the exchange records it itself, and knows of each piece
   Store* store = nullptr;
-  std::string_view key;  // primary
-  uint64_t hits = 0;     // of the answer
+  std::string_view key = {};  // primary
+  uint64_t hits = 0;          // of the answer
 };
 
 // In the exchange's arena, which runs the destructor.
