@@ -24,6 +24,8 @@
 #include "picks.h"
 #include "proxy/log_writer.h"
 #include "proxy/proxy_worker.h"
+#include "stored.h"
+#include "stored.h"
 #include "tokens.h"
 
 namespace weir::micro {
@@ -343,5 +345,6 @@ int main(int argc, char** argv) {
   }
   weir::micro::run_picks(requests, rounds, argc > 3 ? argv[3] : "");
   weir::micro::run_tokens(requests / 20 + 1, rounds, argc > 3 ? argv[3] : "");
+  weir::micro::run_stored(requests, rounds, argc > 3 ? argv[3] : "");
   return 0;
 }
