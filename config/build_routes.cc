@@ -224,7 +224,7 @@ proxy::FilterChain stray_filters(const Level& defaults) {
   return chain;
 }
 
-void later_level_keys(MapReader& map) { map.later({"compression", "cache"}); }
+void later_level_keys(MapReader& map) { map.later({"cache"}); }
 
 void build_routes(Build& build, const Node& section, const Level& outer, proxy::Site& site) {
   std::vector<const Node*> items;
