@@ -77,9 +77,9 @@ class Compression final : public proxy::Filter {
   explicit Compression(const Options& options) : options_(options) {}
 
   proxy::Verdict on_request(proxy::FilterContext&, http::RequestHead& head) override {
-    wish_ = wish_of(options_, head);
-    place_ = {head.host, head.target};  // before an edit of Host
     const http::CacheFields fields(head.headers);
+    wish_ = wish_of(options_, head, fields);
+    place_ = {head.host, head.target};  // before an edit of Host
     if_none_match_ = fields.first(http::CacheField::kIfNoneMatch);
     if (!if_none_match_.empty() || fields.has(http::CacheField::kIfMatch)) {
       restore_tags(weak_tags(), place_, head.headers);
@@ -158,7 +158,7 @@ class Factory : public proxy::FilterFactory {
 
   std::vector<std::string> explain(const http::RequestHead& head, std::string_view,
                                    std::string_view) const override {
-    const Encoding encoding = wish_of(*options_, head).encoding;
+    const Encoding encoding = wish_of(*options_, head, http::CacheFields(head.headers)).encoding;
     if (encoding == Encoding::kIdentity) return {"the answer goes out as it is"};
     return {std::string(http::encoding_name(encoding)) + " at level " +
             std::to_string(options_->level_for(encoding)) +
