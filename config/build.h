@@ -155,7 +155,6 @@ proxy::FilterChain make_filters(const Level& level);
 // Of these, those for answers to requests that no site takes.
 proxy::FilterChain stray_filters(const Level& defaults);
 // Keys of a level that later builds will have.
-void later_level_keys(options::MapReader& map);
 void build_routes(Build& build, const options::Node& section, const Level& outer,
                   proxy::Site& site);
 // build_error_pages.cc: what the nearest level says wins whole; `off` is null.

@@ -118,7 +118,6 @@ bool build_route(Build& build, const Node& node, const Level& outer, const proxy
   }
   Level level = outer;
   build_level(build, map, level);
-  later_level_keys(map);
   map.later({"files"});
   map.finish();
 
@@ -224,8 +223,6 @@ proxy::FilterChain stray_filters(const Level& defaults) {
   std::erase_if(chain, [](const auto& factory) { return !factory->is_for_any_answer(); });
   return chain;
 }
-
-void later_level_keys(MapReader& map) { map.later({"compression"}); }
 
 void build_routes(Build& build, const Node& section, const Level& outer, proxy::Site& site) {
   std::vector<const Node*> items;

@@ -151,7 +151,6 @@ void build_site(Build& build, const Node& node, uint32_t index, const Level& def
     warn_of_shared_cookies(build, node, site);
   }
   collect_own_fields(site);
-  later_level_keys(map);
   map.finish();
 }
 

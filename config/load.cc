@@ -48,7 +48,6 @@ void build_top(Build& build, const Node& root) {
     MapReader defaults(*section, build.problems);
     build_level(build, defaults, level);
     read_slashes(defaults, level);
-    later_level_keys(defaults);
     defaults.finish();
   }
   build.snapshot.stray_filters = stray_filters(level);

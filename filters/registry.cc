@@ -5,6 +5,7 @@
 #include "filters/access.h"
 #include "filters/auth/auth.h"
 #include "filters/cache/cache.h"
+#include "filters/compression/compression.h"
 #include "filters/cors.h"
 #include "filters/expires.h"
 #include "filters/headers.h"
@@ -21,6 +22,10 @@ constexpr std::array kRegistry = {
     // First: whatever a later filter logs, refuses or puts into a header may name the request. Last
     // on the response: there is one id on it, whatever the server or a header edit wrote.
     Kind{"request_id", options::Kind::kMap, &request_id_standard, &request_id_read},
+    // Before all that edits answers, so that it sees them as clients will: with the Content-Type,
+    // the Vary and the no-transform that a header edit sets. On the request it has to see what the
+    // client takes before anybody changes that, and tells all others the tags that servers know.
+    Kind{"compression", options::Kind::kMap, &compression_standard, &compression_read},
     // Its edits of answers are for refusals, too, and so it stands before who refuses; its edits of
     // requests come last in any case.
     Kind{"headers", options::Kind::kMap, &headers_standard, &headers_read},

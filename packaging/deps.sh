@@ -35,7 +35,10 @@ file                   finds the programs among a package's files, for cpack
 libssl-dev             TLS: OpenSSL 3
 libcrypt-dev           checks hashes of passwords
 libre2-dev             regular expressions of routes, in linear time
-zlib1g-dev             looked for by the CMake package of prometheus-cpp
+libisal-dev            gzip, low levels: half of zlib's time
+zlib1g-dev             gzip, high levels; looked for by the CMake package of prometheus-cpp
+libbrotli-dev          brotli
+libzstd-dev            zstd
 python3                the structure check that the build registers as a test
 nodejs                 the demo's app servers
 curl                   what the demo tells you to try
@@ -63,6 +66,8 @@ wrk                    load
 nghttp2-client         h2load and nghttp: load and HTTP/2 by hand
 chromium               a real browser, without a screen
 openssl                certificates and s_client
+brotli                 a real decoder
+zstd                   a real decoder
 strace                 counts system calls per request
 LIST
 }

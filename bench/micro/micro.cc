@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "config/load.h"
+#include "encoders.h"
 #include "fake_kernel.h"
 #include "net/listener.h"
 #include "net/worker.h"
@@ -343,5 +344,6 @@ int main(int argc, char** argv) {
   }
   weir::micro::run_picks(requests, rounds, argc > 3 ? argv[3] : "");
   weir::micro::run_tokens(requests / 20 + 1, rounds, argc > 3 ? argv[3] : "");
+  weir::micro::run_encoders(requests / 200 + 1, rounds, argc > 3 ? argv[3] : "");
   return 0;
 }

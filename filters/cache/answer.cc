@@ -99,14 +99,15 @@ proxy::Verdict CacheFilter::keep(proxy::FilterContext& context, http::ResponseHe
   const bool makes_tag = options_.makes_etag && made_tag.empty() && head.status == 200 &&
                          !http::CacheFields(head.headers).has(http::CacheField::kEtag);
   context.record(intake_.recorder(store_, std::move(lead_), makes_tag));
-  return serve(reader, intake_.meta(), intake_.packed(), CacheResult::kMiss,
-               arena().concat({cache_status_, "; stored"}));
+  Serving serving = {.reader = reader, .meta = intake_.meta(), .head = intake_.packed()};
+  serving.fed = true;
+  return serve(std::move(serving), CacheResult::kMiss, arena().concat({cache_status_, "; stored"}));
 }
 
 proxy::Verdict CacheFilter::use_not_modified() {
   if (lead_) lead_.finish();
-  return serve(stored_, intake_.meta(), intake_.packed(), CacheResult::kRevalidated,
-               "weir; hit; fwd=stale; fwd-status=304");
+  return serve({.reader = stored_, .meta = intake_.meta(), .head = intake_.packed()},
+               CacheResult::kRevalidated, "weir; hit; fwd=stale; fwd-status=304");
 }
 
 // RFC 9111 4.2.4, RFC 5861 4.
@@ -140,21 +141,20 @@ proxy::Verdict CacheFilter::pass_on(http::ResponseHead& head, std::string_view m
 
 proxy::Serve CacheFilter::serve_stored(const Reader& reader, proxy::CacheResult result,
                                        std::string_view status) {
-  return serve(reader, reader.meta(), reader.head(), result, status);
+  return serve({.reader = reader, .meta = reader.meta(), .head = reader.head()}, result, status);
 }
 
-proxy::Serve CacheFilter::serve(const Reader& reader, const Meta& meta, std::string_view head,
-                                proxy::CacheResult result, std::string_view status) {
+proxy::Serve CacheFilter::serve(Serving serving, CacheResult result, std::string_view status) {
   note(result, status);
-  Serving serving;
-  serving.reader = reader;
-  serving.meta = meta;
-  serving.head = head;
   serving.now_ms = now_ms();
+  serving.store = &store_;
+  serving.key = key_;
+  serving.hits = hits_;
   serving.cache_status = status;
-  serving.result = proxy::word_of(result);
+  serving.result = word_of(result);
   serving.result_field = options_.status_header;
-  return {arena().make<Source>(*exchange_, std::move(serving), http::CacheFields(*asked_fields_))};
+  return {arena().make<StoredSource>(*exchange_, std::move(serving),
+                                     http::CacheFields(*asked_fields_))};
 }
 
 void CacheFilter::tell(http::ResponseHead& head) const {

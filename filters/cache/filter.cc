@@ -82,6 +82,7 @@ bool CacheFilter::is_for_cache(const http::RequestHead& head, const http::CacheF
 void CacheFilter::note(CacheResult result, std::string_view status) {
   result_ = result;
   cache_status_ = status;
+  exchange_->set_cache_result(word_of(result));
 }
 
 CacheFilter::Outcome CacheFilter::look_up() {
@@ -97,6 +98,7 @@ CacheFilter::Outcome CacheFilter::look_up() {
 
 CacheFilter::Outcome CacheFilter::use(const Found& found) {
   const Reader& reader = found.reader;
+  hits_ = found.hits;
   http::Usable usable = http::may_use(options_.policy, asked_, reader.meta().lifetime, now_ms());
   const bool usable_now =
       usable == http::Usable::kFresh || usable == http::Usable::kWhileRevalidating;

@@ -11,6 +11,7 @@
 #include "filters/cache/flight.h"
 #include "filters/cache/intake.h"
 #include "filters/cache/options.h"
+#include "filters/cache/source.h"
 #include "filters/cache/store.h"
 #include "net/timer_wheel.h"
 #include "proxy/cache_result.h"
@@ -63,8 +64,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   proxy::Verdict use_stale();
   proxy::Verdict pass_on(http::ResponseHead& head, std::string_view made_tag);
   // ---- both ----
-  proxy::Serve serve(const Reader& reader, const Meta& meta, std::string_view head,
-                     proxy::CacheResult result, std::string_view status);
+  proxy::Serve serve(Serving serving, proxy::CacheResult result, std::string_view status);
   proxy::Serve serve_stored(const Reader& reader, proxy::CacheResult result,
                             std::string_view status);
   void tell(http::ResponseHead& head) const;
@@ -80,6 +80,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   std::string_view key_;         // empty: it has none
   std::string_view flight_key_;  // with the variant, where that is known
   Plan plan_ = Plan::kPass;
+  uint64_t hits_ = 0;      // of the stored answer that was found
   bool on_error_ = false;  // `stored_` may answer where the server fails
   Reader stored_;          // what is validated
   Intake intake_;

@@ -10,7 +10,8 @@ namespace weir::filters::cache {
 uint64_t purge_url(Store& store, std::string_view url, Purge how) {
   const std::string with_parts = std::string(url) + "\n";
   const uint64_t hits = store.purge(url, how) + store.purge_prefix(with_parts, how);
-  flights().outdate([&](std::string_view key) { return key == url || key.starts_with(with_parts); });
+  flights().outdate(
+      [&](std::string_view key) { return key == url || key.starts_with(with_parts); });
   return hits;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "filters/cache/codings.h"
 #include "filters/cache/stored_head.h"
 #include "http/conditional.h"
 #include "net/worker.h"
@@ -24,7 +25,8 @@ std::string_view number(uint64_t value, Arena& arena) {
 
 }  // namespace
 
-Source::Source(proxy::Exchange& exchange, Serving serving, const http::CacheFields& request)
+StoredSource::StoredSource(proxy::Exchange& exchange, Serving serving,
+                           const http::CacheFields& request)
     : exchange_(exchange),
       serving_(std::move(serving)),
       fields_(exchange.arena()),
@@ -36,7 +38,7 @@ Source::Source(proxy::Exchange& exchange, Serving serving, const http::CacheFiel
 // ---- which answer is it? ----
 
 // Preconditions and ranges are about a 200 (RFC 9110 13.2.1, 14.2); most requests have none.
-void Source::judge(const http::CacheFields& request) {
+void StoredSource::judge(const http::CacheFields& request) {
   const bool asks = request.has(http::CacheField::kIfNoneMatch) ||
                     request.has(http::CacheField::kIfModifiedSince) ||
                     request.has(http::CacheField::kRange);
@@ -53,7 +55,7 @@ void Source::judge(const http::CacheFields& request) {
   }
 }
 
-void Source::judge_range(std::string_view range) {
+void StoredSource::judge_range(std::string_view range) {
   if (range.empty()) return;
   switch (http::read_ranges(range, serving_.reader.published(), ranges_)) {
     case http::RangeAnswer::kWhole: break;
@@ -64,7 +66,7 @@ void Source::judge_range(std::string_view range) {
 
 // ---- heads ----
 
-void Source::fill_head(http::ResponseHead& head) {
+void StoredSource::fill_head(http::ResponseHead& head) {
   head.status = status_;
   switch (status_) {
     case 206: fill_partial(head); break;
@@ -77,7 +79,7 @@ void Source::fill_head(http::ResponseHead& head) {
   tell(head.headers);
 }
 
-void Source::fill_whole(http::ResponseHead& head) const {
+void StoredSource::fill_whole(http::ResponseHead& head) const {
   head.headers.copy_from(fields_);
   const bool whole = serving_.reader.state() == BodyState::kWhole;
   const uint64_t length = whole ? serving_.reader.published() : serving_.meta.length_bytes;
@@ -86,7 +88,7 @@ void Source::fill_whole(http::ResponseHead& head) const {
 }
 
 // RFC 9110 15.4.5: what a 200 would have had of these, and nothing that describes the content.
-void Source::fill_not_modified(http::ResponseHead& head) const {
+void StoredSource::fill_not_modified(http::ResponseHead& head) const {
   bool has_tag = false;
   for (const http::Header& field : fields_) {
     switch (http::cache_field(field.name)) {
@@ -104,7 +106,7 @@ void Source::fill_not_modified(http::ResponseHead& head) const {
   if (modified != nullptr) head.headers.add(*modified);
 }
 
-void Source::fill_partial(http::ResponseHead& head) {
+void StoredSource::fill_partial(http::ResponseHead& head) {
   head.headers.copy_from(fields_);
   head.framing = http::Framing::kLength;
   Arena& arena = head.headers.arena();
@@ -133,7 +135,7 @@ void Source::fill_partial(http::ResponseHead& head) {
   left_bytes_ = 0;
 }
 
-void Source::fill_unsatisfiable(http::ResponseHead& head) const {
+void StoredSource::fill_unsatisfiable(http::ResponseHead& head) const {
   Arena& arena = head.headers.arena();
   char text[http::kContentRangeChars];
   const size_t size = http::format_unsatisfied_range(serving_.reader.published(), text);
@@ -141,7 +143,7 @@ void Source::fill_unsatisfiable(http::ResponseHead& head) const {
 }
 
 // What the cache says of it. Age is of what was stored before (RFC 9111 4, 5.1).
-void Source::tell(http::HeaderList& headers) const {
+void StoredSource::tell(http::HeaderList& headers) const {
   Arena& arena = headers.arena();
   const uint64_t age_s = serving_.meta.lifetime.age_s(serving_.now_ms);
   if (age_s > 0 || serving_.result != "MISS") headers.add("Age", number(age_s, arena));
@@ -151,7 +153,7 @@ void Source::tell(http::HeaderList& headers) const {
 
 // ---- bodies ----
 
-proxy::ResponseSource::Piece Source::next() {
+proxy::ResponseSource::Piece StoredSource::next() {
   if (multipart_ && left_bytes_ == 0) {
     serving_.reader.consume(std::exchange(given_bytes_, 0));
     http::MultipartPiece piece;
@@ -163,9 +165,14 @@ proxy::ResponseSource::Piece Source::next() {
   return next_slice();
 }
 
-proxy::ResponseSource::Piece Source::next_slice() {
+proxy::ResponseSource::Piece StoredSource::next_slice() {
+  if (!made_.empty()) {
+    if (std::exchange(given_bytes_, made_.size()) != 0) return {State::kEnd, {}};
+    return {State::kBytes, made_};
+  }
   Reader& reader = serving_.reader;
   reader.consume(std::exchange(given_bytes_, 0));
+  if (std::exchange(waits_, false)) reader.unwait(*this);
   if (left_bytes_ == 0) return {State::kEnd, {}};
   for (;;) {
     const BodyState state = reader.state();  // before a look at what there is
@@ -177,24 +184,24 @@ proxy::ResponseSource::Piece Source::next_slice() {
     }
     if (state == BodyState::kWhole) return {State::kEnd, {}};
     if (state == BodyState::kBroken) return {State::kBroken, {}};
-    if (reader.wait(*this)) return {State::kWait, {}};
+    waits_ = !serving_.fed && reader.wait(*this);
+    if (waits_ || serving_.fed) return {State::kWait, {}};
   }
 }
 
 // On the writer's thread, with a lock of the store held.
-void Source::on_grown() noexcept {
+void StoredSource::on_grown() noexcept {
   exchange_.worker().net().mail_slot()->post(
       [worker = &exchange_.worker(), id = exchange_.id()](net::Worker&) {
         if (proxy::Exchange* exchange = worker->exchanges().find(id)) exchange->on_source_ready();
       });
 }
 
-std::optional<uint64_t> Source::turn_to(http::Encoding encoding) {
+std::optional<uint64_t> StoredSource::turn_to(http::Encoding encoding) {
   Reader& reader = serving_.reader;
   if (status_ != 200 || reader.state() != BodyState::kWhole) return std::nullopt;
-  if (!reader.has(encoding)) return std::nullopt;
-  reader.open(encoding);
-  return reader.published();
+  return cache::turn_to({*serving_.store, reader, serving_.key, serving_.hits}, reader, encoding,
+                        made_);
 }
 
 }  // namespace weir::filters::cache

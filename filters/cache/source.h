@@ -4,9 +4,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
-#include "filters/cache/reader.h"
+#include "filters/cache/store.h"
 #include "http/cache_fields.h"
 #include "http/message.h"
 #include "http/multipart.h"
@@ -18,20 +19,24 @@ namespace weir::filters::cache {
 // What is answered with, and how it came to be.
 struct Serving {
   Reader reader;
-  Meta meta;              // the reader's, or those of a 304 that came just now
-  std::string_view head;  // packed; in the object, or in the exchange's arena
+  Meta meta;                   // the reader's, or those of a 304 that came just now
+  std::string_view head = {};  // packed; in the object, or in the exchange's arena
   int64_t now_ms = 0;
-  std::string_view cache_status;  // what Cache-Status says (RFC 9211)
-  std::string_view result;        // "HIT"
-  std::string_view result_field;  // that tells it; empty: none
+  std::string_view cache_status = {};  // what Cache-Status says (RFC 9211)
+  std::string_view result = {};        // "HIT"
+  std::string_view result_field = {};  // that tells it; empty: none
+  bool fed = false;                    // the exchange records it itself, and knows of each piece
+  Store* store = nullptr;
+  std::string_view key = {};  // primary
+  uint64_t hits = 0;          // of the answer
 };
 
 // In the exchange's arena, which runs the destructor.
-class Source final : public proxy::ResponseSource, private Waiter {
+class StoredSource final : public proxy::ResponseSource, private Waiter {
  public:
   // `request`: the client's own, before what weir made of it for the server.
-  Source(proxy::Exchange& exchange, Serving serving, const http::CacheFields& request);
-  ~Source() { serving_.reader.unwait(*this); }
+  StoredSource(proxy::Exchange& exchange, Serving serving, const http::CacheFields& request);
+  ~StoredSource() { serving_.reader.unwait(*this); }
 
   void fill_head(http::ResponseHead& head) override;
   Piece next() override;
@@ -54,8 +59,10 @@ class Source final : public proxy::ResponseSource, private Waiter {
   int status_;
   http::RangeSet ranges_;
   std::optional<http::Multipart> multipart_;
+  std::string made_;                  // a coded body that was made for this answer first
   uint64_t left_bytes_ = UINT64_MAX;  // of the slice at hand
   uint64_t given_bytes_ = 0;          // by the last call
+  bool waits_ = false;                // has been said; on_grown() may have come
 };
 
 }  // namespace weir::filters::cache

@@ -63,6 +63,7 @@ Found Store::find(std::string_view primary, SecondaryKey& secondary) {
   }
   shard.use(*variant);
   found.stale = shard.is_stale(*variant);
+  found.hits = variant->hits;
   variant->object->refs.fetch_add(1, std::memory_order_relaxed);
   found.reader = Reader(slabs_, *variant->object);
   return found;

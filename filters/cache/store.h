@@ -60,6 +60,7 @@ struct Found {
   Reader reader;       // of nothing: there is none
   bool stale = false;  // a soft purge hit it: whatever its age, it is not fresh
   bool known = false;  // the key has an entry, if not this variant
+  uint64_t hits = 0;   // of this answer, this one included
 };
 
 enum class Purge : uint8_t { kRemove, kSoft };

@@ -304,6 +304,29 @@ void add_handshakes(Families& families, const Workers& workers) {
   add_value(family, {{"result", "failed"}}, total(workers, &Metrics::tls_failed));
 }
 
+// Of all encodings, so that a panel has its lines before the first answer.
+void add_compression(Families& families, const Workers& workers) {
+  MetricFamily& family =
+      add_family(families, "weir_compression_bytes_total",
+                 "Bytes of answers before and after compressing.", MetricType::Counter);
+  for (const http::Encoding encoding :
+       {http::Encoding::kGzip, http::Encoding::kBr, http::Encoding::kZstd}) {
+    uint64_t in = 0;
+    uint64_t out = 0;
+    for (const Metrics* metrics : workers) {
+      const proxy::CodingBytes& bytes = metrics->compression[static_cast<size_t>(encoding)];
+      in += bytes.in.value();
+      out += bytes.out.value();
+    }
+    const std::string name(http::encoding_name(encoding));
+    add_value(family, {{"encoding", name}, {"direction", "in"}}, in);
+    add_value(family, {{"encoding", name}, {"direction", "out"}}, out);
+  }
+  add_single(families, "weir_compression_refused_total",
+             "Answers that went out as they were because too many were being compressed.",
+             MetricType::Counter, total(workers, &Metrics::compression_refused));
+}
+
 // Two certificates of one name, of different keys, are one series: the first to end counts.
 void add_certificates(Families& families, const proxy::Snapshot& snapshot) {
   std::map<std::string, int64_t> ends_s;
@@ -480,6 +503,7 @@ std::string metrics_text(StatusSource& source) {
   add_rate_limits(families, workers);
   add_cache(families, workers, snapshot == nullptr ? nullptr : snapshot->answers);
   add_handshakes(families, workers);
+  add_compression(families, workers);
   add_rare(families);
   add_daemon(families, source, workers);
   add_process(families);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "http/accept_encoding.h"
 #include "http/message.h"
 #include "proxy/cache_result.h"
 #include "proxy/mirror.h"
@@ -110,6 +111,12 @@ class HistogramTable {
   std::atomic<uint32_t> size_{0};
 };
 
+// Of bodies that were compressed: before and after.
+struct CodingBytes {
+  Counter in;
+  Counter out;
+};
+
 // All numbers of one worker.
 struct Metrics {
   Counter active_connections;
@@ -123,11 +130,13 @@ struct Metrics {
   HistogramTable upstream_duration;      // by cluster index
   CounterTable requests;                 // key: request_key()
   CounterTable upstream_requests;        // key: upstream_key()
-  CounterTable upstream_connections_idle;  // by endpoint index + 1
-  CounterTable split_requests;             // key: split_key()
-  CounterTable mirror_requests;            // key: mirror_key()
-  std::array<Counter, kCacheResults> cache_requests;
-  CounterTable rate_limits;  // key: limit_key() (limit_stats.h)
+  CounterTable upstream_connections_idle;                 // by endpoint index + 1
+  CounterTable split_requests;                            // key: split_key()
+  CounterTable mirror_requests;                           // key: mirror_key()
+  std::array<Counter, kCacheResults> cache_requests;      // by CacheResult
+  CounterTable rate_limits;                               // key: limit_key() (limit_stats.h)
+  std::array<CodingBytes, http::kEncodings> compression;  // by http::Encoding
+  Counter compression_refused;                            // too many were under way
 
   // `id`: a route label (requests) or an endpoint's index (upstream_requests, any method).
   struct Key {

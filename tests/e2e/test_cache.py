@@ -1,4 +1,5 @@
 """The cache as clients and servers see it: what is kept, for whom, for how long."""
+import gzip
 import threading
 import time
 
@@ -15,8 +16,8 @@ def library():
     made.origin.stop()
 
 
-def cached(library, cache=None, route=None, **options):
-    return proxy(library.origin, route={"cache": cache or {}, **(route or {})}, **options)
+def cached(library, keep=None, route=None, **options):
+    return proxy(library.origin, route={"cache": keep or {}, **(route or {})}, **options)
 
 
 def result(response):
@@ -447,8 +448,7 @@ def test_too_large_for_the_store_and_whole_for_the_client(library):
 
     library.answers["/chunked"] = chunked
     library.set("/length", body)
-    with cached(library, cache={"lock": "2s"},
-                **{"cache": {"memory": "16MiB", "max_object": "1MiB"}}) as weir:
+    with cached(library, {"lock": "2s"}, cache={"memory": "16MiB", "max_object": "1MiB"}) as weir:
         for path in ("/chunked", "/length"):
             assert weir.get(path).body == body
             assert weir.get(path).body == body
@@ -559,3 +559,43 @@ def test_headers_of_the_route_are_for_hits_too(library):
             response = weir.get(target)
             assert response.get("X-Content-Type-Options") == "nosniff"
             assert response.get("X-By") == "/a"
+
+
+def encoded(weir, target, coding):
+    return weir.get(target, headers=[("Accept-Encoding", coding)])
+
+
+def test_one_entry_serves_all_codings(library):
+    body = b"the same words again and again, " * 600
+    library.set("/a", body, FRESH + [("Content-Type", "text/plain"), ("ETag", '"x"')])
+    route = {"compression": {"encodings": ["gzip", "br", "zstd"]}}
+    with cached(library, route=route) as weir:
+        weir.get("/a")
+        sizes = {}
+        for _ in range(2):
+            for coding in ("gzip", "br", "zstd"):
+                response = encoded(weir, "/a", coding)
+                assert result(response) == "HIT" and response.get("Content-Encoding") == coding
+                assert response.get("ETag") == 'W/"x"' and response.get("Vary") == "Accept-Encoding"
+                assert int(response.get("Content-Length")) == len(response.body) < len(body)
+                assert sizes.setdefault(coding, response.body) == response.body
+        assert gzip.decompress(sizes["gzip"]) == body
+        assert weir.get("/a").body == body and library.count("/a") == 1
+        # Compressed once for all of them: what is served again costs nothing.
+        assert weir.metric("weir_compression_bytes_total", direction="in") == 0
+
+
+def test_a_large_answer_is_compressed_in_the_background(library):
+    body = b"".join(b"%d, " % number for number in range(60_000))
+    library.set("/a", body, FRESH + [("Content-Type", "text/plain")])
+    with cached(library, route={"compression": {"encodings": ["gzip"]}}) as weir:
+        weir.get("/a")
+        first = encoded(weir, "/a", "gzip")
+        assert first.get("Content-Encoding") == "gzip" and gzip.decompress(first.body) == body
+        wait_for(lambda: encoded(weir, "/a", "gzip").get("Content-Length") is not None)
+        later = encoded(weir, "/a", "gzip")
+        assert gzip.decompress(later.body) == body and len(later.body) <= len(first.body)
+        for _ in range(80):
+            encoded(weir, "/a", "gzip")
+        wait_for(lambda: len(encoded(weir, "/a", "gzip").body) < len(later.body))
+        assert gzip.decompress(encoded(weir, "/a", "gzip").body) == body

@@ -1,4 +1,5 @@
-// security_headers, cors, allow/deny and maintenance: what they become, and what they cannot be.
+// compression, security_headers, cors, allow/deny and maintenance: what they become, and what they
+// cannot be.
 #include <catch2/catch.hpp>
 
 #include "world.h"
@@ -137,6 +138,42 @@ TEST_CASE("cors: errors") {
   });
 }
 
+TEST_CASE("compression: errors") {
+  check_route({
+      {"compression: {}", {}},
+      {"compression: off", {}},
+      {"compression: {encodings: [gzip], level: auto, min_size: 0B, types: [text/*, "
+       "application/*+json], max_concurrent: 1, skip_set_cookie: true, padding: true}",
+       {}},
+      {"compression: {encodings: [br, zstd, gzip], level: 9}", {}},
+      {"compression: on", {"34: compression: must be a map or off, not \"on\""}},
+      {"compression: [gzip]", {"34: compression: must be a map or off, not a list"}},
+      {"compression: {encodings: []}",
+       {"48: compression.encodings: is empty; compression: off switches it off"}},
+      {"compression: {encodings: [gzip, brotli, gzip]}",
+       {"66: compression.encodings[1]: must be br, zstd or gzip, not \"brotli\"",
+        "74: compression.encodings[2]: \"gzip\" is named twice"}},
+      {"compression: {level: 10}", {"48: compression.level: must be auto or 1 to 9, not \"10\""}},
+      {"compression: {level: best, min_size: 1024}",
+       {"48: compression.level: must be auto or 1 to 9, not \"best\"",
+        "61: compression.min_size: \"1024\" needs a unit; one of B, KB, KiB, MB, MiB, GB, GiB, TB "
+        "or TiB, as in 1024KiB"}},
+      {"compression: {level: [1]}", {"48: compression.level: must be auto or 1 to 9"}},
+      {"compression: {level: \"1\"}", {"48: compression.level: must be auto or 1 to 9, not \"1\""}},
+      {"compression: {types: []}",
+       {"48: compression.types: is empty; compression: off switches it off"}},
+      {"compression: {types: [html, \"*/*\", \"text/*\"]}",
+       {"56: compression.types[0]: \"html\" is not a media type: as in text/html, text/* or "
+        "application/*+json",
+        "62: compression.types[1]: \"*/*\" is not a media type: as in text/html, text/* or "
+        "application/*+json"}},
+      {"compression: {max_concurrent: 0, padding: 1}",
+       {"48: compression.max_concurrent: \"0\" is out of range; allowed: 1 to 100000",
+        "67: compression.padding: must be true or false, not \"1\""}},
+      {"compression: {enabled: true}", {"48: compression.enabled: unknown key"}},
+  });
+}
+
 TEST_CASE("maintenance: errors") {
   check_route({
       {"maintenance: {}", {}},
@@ -182,6 +219,7 @@ TEST_CASE("policy: the order of filters, and those for answers that belong to no
   const LoadResult result = world.load(R"(listeners: {http: {address: "127.0.0.1:0"}}
 defaults:
   security_headers: standard
+  compression: {}
   headers: {response: {set: {A: b}}}
   cors: {origins: ["*"]}
   deny: [10.0.0.1]
@@ -197,9 +235,9 @@ sites:
   CHECK(result.errors == Lines{});
   REQUIRE(result.ok());
   const auto& routes = result.snapshot->sites[0].routes;
-  CHECK(filter_names(routes[0].filters) == Lines{"request_id", "headers", "security_headers",
-                                                 "cors", "deny", "allow", "maintenance",
-                                                 "expires"});
+  CHECK(filter_names(routes[0].filters) == Lines{"request_id", "compression", "headers",
+                                                 "security_headers", "cors", "deny", "allow",
+                                                 "maintenance", "expires"});
   CHECK(routes[0].answers_preflights);
   CHECK_FALSE(routes[1].answers_preflights);
   CHECK(filter_names(result.snapshot->stray_filters) ==

@@ -1,0 +1,120 @@
+#include "filters/compression/judge.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+#include "http/cache_control.h"
+
+namespace weir::filters::compression {
+
+namespace {
+
+using http::CacheField;
+using http::CacheFields;
+
+bool forbids_transforming(const CacheFields& fields) {
+  http::CacheControl control;
+  fields.for_each(CacheField::kCacheControl,
+                  [&control](std::string_view line) { control.add(line); });
+  return control.no_transform;
+}
+
+// RFC 9110 8.4: "identity" is not to stand there, and says nothing where it does.
+bool is_encoded(const CacheFields& fields) {
+  bool encoded = false;
+  fields.for_each(CacheField::kContentEncoding, [&encoded](std::string_view line) {
+    for_each_list_item(line, [&encoded](std::string_view item) {
+      encoded = encoded || !iequals(item, "identity");
+    });
+  });
+  return encoded;
+}
+
+bool may_have_encoded_body(int status) { return status != 204 && status != 205 && status != 304; }
+
+std::optional<uint64_t> length_of(bool is_head, const http::ResponseHead& head) {
+  if (is_head) {  // what a GET would bring; its framing says nothing
+    const http::Header* field = head.headers.find(http::HeaderId::kContentLength);
+    uint64_t length = 0;
+    if (field == nullptr || !parse_u64(field->value, length)) return {};
+    return length;
+  }
+  switch (head.framing) {
+    case http::Framing::kNone: return 0;
+    case http::Framing::kLength: return head.content_length;
+    default: return {};
+  }
+}
+
+// Of other bytes than those that go out now, or of how to ask for a part of them.
+bool is_of_plain_body(std::string_view name) {
+  constexpr std::string_view kNames[] = {"Content-Encoding", "Content-MD5", "Digest",
+                                         "Content-Digest",   "Repr-Digest", "Accept-Ranges"};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [name](std::string_view known) { return iequals(name, known); });
+}
+
+}  // namespace
+
+Wish wish_of(const Options& options, const http::RequestHead& head) {
+  Wish wish;
+  wish.is_head = head.method == http::Method::kHead;
+  // Without chunks the end of the body could only be told by closing the connection.
+  if (head.version == http::Version::kHttp10) return wish;
+  const CacheFields fields(head.headers);
+  if (!fields.has(CacheField::kAcceptEncoding)) return wish;
+  if (head.headers.find("x-no-compression") != nullptr) return wish;
+  if (forbids_transforming(fields)) return wish;
+  wish.encoding = http::AcceptEncoding(fields).choose(options.offered());
+  return wish;
+}
+
+Judgement judge(const Options& options, const Wish& wish, const http::ResponseHead& head,
+                const CacheFields& fields) {
+  Judgement out;
+  if (head.status < 200) return out;
+  const http::Header* type = head.headers.find(http::HeaderId::kContentType);
+  if (type == nullptr || !options.types.contains(type->value)) return out;
+  if (is_encoded(fields) || forbids_transforming(fields)) return out;
+  if (options.skip_set_cookie && fields.has(CacheField::kSetCookie)) return out;
+  out.length_bytes = length_of(wish.is_head, head);
+  const bool is_part = head.status == 206 || fields.has(CacheField::kContentRange);
+  const uint64_t min_bytes = std::max<uint64_t>(options.min_size_bytes, 1);
+  if (!is_part && out.length_bytes && *out.length_bytes < min_bytes) {
+    // A 304 has no body to be measured.
+    out.varies = head.status == 304;
+    return out;
+  }
+  out.varies = true;
+  out.compressible = may_have_encoded_body(head.status) && !is_part;
+  out.long_lived = iequals(essence(type->value), "text/event-stream");
+  return out;
+}
+
+void add_vary(http::HeaderList& headers, std::string_view name) {
+  std::string_view merged;
+  bool said = false;
+  size_t lines = 0;
+  for (const http::Header& header : headers) {
+    if (!iequals(header.name, "vary")) continue;
+    ++lines;
+    for_each_list_item(header.value, [&](std::string_view item) {
+      said = said || item == "*" || iequals(item, name);
+    });
+    if (header.value.empty()) continue;
+    merged = merged.empty() ? header.value : headers.arena().concat({merged, ", ", header.value});
+  }
+  if (said && lines == 1) return;
+  if (!said) merged = merged.empty() ? name : headers.arena().concat({merged, ", ", name});
+  headers.set("Vary", merged);
+}
+
+void tell_encoding(http::HeaderList& headers, Encoding encoding) {
+  headers.remove_if([](const http::Header& header) {
+    return header.id == http::HeaderId::kContentLength ||
+           (header.id == http::HeaderId::kOther && is_of_plain_body(header.name));
+  });
+  headers.add("Content-Encoding", http::encoding_name(encoding), http::HeaderId::kOther);
+}
+
+}  // namespace weir::filters::compression
