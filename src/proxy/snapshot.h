@@ -36,6 +36,8 @@ struct RedisConfig;
 
 namespace weir::proxy {
 
+class AnswerStore;
+
 enum class Action : uint8_t { kUpstream, kRespond, kRedirect, kHandler };
 
 // Admin pages: runs on the admin worker only. Must not block.
@@ -198,6 +200,7 @@ struct Snapshot {
   std::vector<std::string> reserved_fields;
   std::shared_ptr<const net::RedisConfig> redis;  // null: none
   bool mirrors = false;                           // some route has a mirror
+  AnswerStore* answers = nullptr;                 // the process's cache; null: no route uses it
   std::vector<std::shared_ptr<const net::TlsCertificate>> certificates;
   std::vector<HostIndex> hosts;  // per listener
   std::vector<Site> sites;
