@@ -62,6 +62,7 @@ class Soak {
   void run(const Phase& phase) {
     std::lognormal_distribution<> sizes(phase.mean_log, phase.deviation);
     longest_ = longest_cpu_ = 0;
+    long_calls_ = 0;
     uint64_t done = 0;
     uint64_t objects = 0;
     uint64_t resident_most = 0;
@@ -84,11 +85,13 @@ class Soak {
     }
     const double mib = 1 << 20;
     std::printf(
-        "| %s | %.1f GB, %llu | %.1f MiB | %.1f MiB | %.2f ms (CPU %.2f ms) | %.2f us |"
+        "| %s | %.1f GB, %llu | %.1f MiB | %.1f MiB | %.2f ms (CPU %.2f ms; %llu over 1 ms) | %.2f "
+        "us |"
         " %llu |\n",
         phase.name, static_cast<double>(done) / 1e9, static_cast<unsigned long long>(objects),
         static_cast<double>(resident_most) / mib, static_cast<double>(used_least) / mib,
-        longest_ * 1e3, longest_cpu_ * 1e3, in_store / static_cast<double>(objects) * 1e6,
+        longest_ * 1e3, longest_cpu_ * 1e3, static_cast<unsigned long long>(long_calls_),
+        in_store / static_cast<double>(objects) * 1e6,
         static_cast<unsigned long long>(store_.stats().evictions - evicted));
     std::fflush(stdout);
   }
@@ -99,7 +102,9 @@ class Soak {
     const double begin = seconds();
     const double begin_cpu = cpu_seconds();
     call();
-    longest_cpu_ = std::max(longest_cpu_, cpu_seconds() - begin_cpu);
+    const double cpu = cpu_seconds() - begin_cpu;
+    longest_cpu_ = std::max(longest_cpu_, cpu);
+    long_calls_ += cpu > 1e-3;
     longest_ = std::max(longest_, seconds() - begin);
   }
 
@@ -127,6 +132,7 @@ class Soak {
   uint64_t number_ = 0;
   double longest_ = 0;
   double longest_cpu_ = 0;
+  uint64_t long_calls_ = 0;  // over 1 ms of CPU
 };
 
 }  // namespace

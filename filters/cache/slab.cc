@@ -44,8 +44,9 @@ constexpr uint32_t kFirstCell = 129;  // behind the header
 }  // namespace
 
 // Nothing of it is writable before it is in use, so that strict overcommitment counts the bound and
-// not the reserve. Large pages where the system has them: a slab is one, so none is resident that
-// is not in use. Answers of other people's sites have no place in a core dump.
+// not the reserve. Where the system gives large pages unasked, none is resident that is not in use:
+// a slab is one. They are not asked for: the kernel would tidy up memory for them, 9 ms for one.
+// Answers of other people's sites have no place in a core dump.
 Slabs::Slabs(uint64_t bytes) {
   static_assert(sizeof(Header) <= kFirstCell * kCellBytes);
   for (const uint64_t size : {kBytesMax, bytes / kSlabBytes * kSlabBytes}) {
@@ -58,7 +59,6 @@ Slabs::Slabs(uint64_t bytes) {
   WEIR_CHECK(mapping_ != MAP_FAILED);
   const auto at = reinterpret_cast<uintptr_t>(mapping_);
   base_ = static_cast<char*>(mapping_) + (kSlabBytes - at % kSlabBytes) % kSlabBytes;
-  ::madvise(base_, reserved_bytes_, MADV_HUGEPAGE);
   ::madvise(base_, reserved_bytes_, MADV_DONTDUMP);
   set_limit(bytes);
 }
