@@ -24,12 +24,16 @@ struct Phase {
   const char* name;
   double mean_log;  // of sizes, which are log-normal
   double deviation;
-  bool sized;  // the length is known before
+  bool sized;          // the length is known before
+  unsigned per_mille;  // of all bytes
 };
 constexpr Phase kPhases[] = {
-    {"mixed, about 8 KB", 9.0, 1.6, true},    {"tiny, about 100 B", 4.6, 0.7, true},
-    {"large, about 700 KB", 13.5, 0.6, true}, {"mixed, length not known", 9.0, 1.6, false},
-    {"small, about 1 KB", 6.9, 0.8, true},    {"mixed, wide", 9.0, 2.4, false},
+    {"mixed, about 8 KB", 9.0, 1.6, true, 300},
+    {"tiny, about 100 B", 4.6, 0.7, true, 20},
+    {"large, about 700 KB", 13.5, 0.6, true, 250},
+    {"mixed, length not known", 9.0, 1.6, false, 200},
+    {"small, about 1 KB", 6.9, 0.8, true, 60},
+    {"mixed, wide", 9.0, 2.4, false, 170},
 };
 
 uint64_t resident_bytes() {
@@ -53,8 +57,8 @@ double cpu_seconds() {
 
 class Soak {
  public:
-  explicit Soak(uint64_t bytes_per_phase)
-      : bytes_per_phase_(bytes_per_phase),
+  explicit Soak(uint64_t bytes)
+      : all_bytes_(bytes),
         bytes_(16 << 20, 'x'),
         before_(resident_bytes()),
         store_({.memory_bytes = kMemory}) {}
@@ -63,6 +67,7 @@ class Soak {
     std::lognormal_distribution<> sizes(phase.mean_log, phase.deviation);
     longest_ = longest_cpu_ = 0;
     long_calls_ = 0;
+    const uint64_t wanted = all_bytes_ / 1'000 * phase.per_mille;
     uint64_t done = 0;
     uint64_t objects = 0;
     uint64_t resident_most = 0;
@@ -70,7 +75,7 @@ class Soak {
     uint64_t next_look = 0;
     double in_store = 0;
     const uint64_t evicted = store_.stats().evictions;
-    while (done < bytes_per_phase_) {
+    while (done < wanted) {
       const uint64_t size =
           std::clamp<uint64_t>(static_cast<uint64_t>(sizes(random_)), 1, 16 << 20);
       const double begin = seconds();
@@ -81,7 +86,7 @@ class Soak {
       if (done < next_look) continue;
       next_look = done + (4 << 20);
       resident_most = std::max(resident_most, resident_bytes() - before_);
-      if (done > bytes_per_phase_ / 2) used_least = std::min(used_least, store_.stats().bytes);
+      if (done > wanted / 2) used_least = std::min(used_least, store_.stats().bytes);
     }
     const double mib = 1 << 20;
     std::printf(
@@ -124,7 +129,7 @@ class Soak {
     if (room == Room::kOk) timed([&] { writer.finish(); });
   }
 
-  const uint64_t bytes_per_phase_;
+  const uint64_t all_bytes_;
   const std::string bytes_;
   const uint64_t before_;
   Store store_;
@@ -142,7 +147,7 @@ void run_soak(uint64_t gigabytes) {
       "256 MiB; every phase pushes distinct objects through, one after the other\n\n"
       "| sizes | pushed, objects | resident, most | used, least | longest call |"
       " per object | evicted |\n| --- | --- | --- | --- | --- | --- | --- |\n");
-  Soak soak(gigabytes * 1'000'000'000 / std::size(kPhases));
+  Soak soak(gigabytes * 1'000'000'000);
   for (const Phase& phase : kPhases) soak.run(phase);
 }
 
