@@ -253,15 +253,18 @@ void Slabs::set_limit(uint64_t bytes) {
   }
 }
 
+// Strict overcommitment may have less than the limit: then the limit is what it has, about.
 void Slabs::make_writable() {
-  if (limit_ <= writable_) return;
-  char* const from = base_ + writable_ * kSlabBytes;
-  if (::mprotect(from, (limit_ - writable_) * kSlabBytes, PROT_READ | PROT_WRITE) == 0) {
-    writable_ = limit_;
-  } else {
-    WEIR_CHECK(writable_ > 0);
-    limit_ = writable_;  // strict overcommitment has no more
+  while (limit_ > writable_) {
+    char* const from = base_ + writable_ * kSlabBytes;
+    const size_t more = limit_ - writable_;
+    if (::mprotect(from, more * kSlabBytes, PROT_READ | PROT_WRITE) == 0) {
+      writable_ = limit_;
+    } else {
+      limit_ = writable_ + more / 2;
+    }
   }
+  WEIR_CHECK(writable_ > 0);
 }
 
 // Of the free slabs that may be resident beyond the limit. One at a time: the kernel takes some
