@@ -156,9 +156,8 @@ class Factory : public proxy::FilterFactory {
   std::string_view name() const override { return "compression"; }
   proxy::Filter* create(Arena& arena) const override { return arena.make<Compression>(*options_); }
 
-  std::vector<std::string> explain(const http::RequestHead& head, std::string_view,
-                                   std::string_view) const override {
-    const Encoding encoding = wish_of(*options_, head).encoding;
+  std::vector<std::string> explain(const proxy::Explained& asked) const override {
+    const Encoding encoding = wish_of(*options_, asked.head).encoding;
     if (encoding == Encoding::kIdentity) return {"the answer goes out as it is"};
     return {std::string(http::encoding_name(encoding)) + " at level " +
             std::to_string(options_->level_for(encoding)) +

@@ -106,17 +106,25 @@ TEST_CASE("config errors: top level") {
 
 TEST_CASE("config errors: keys of the language that this build does not have") {
   check({
-      {test::with_route("{path: /, upstream: app, cache: {ttl: 1s}}"),
-       {"6:34: sites[0].routes[0].cache: \"cache\" is known but not in this build yet"}},
       // Not a second error for the missing action.
       {test::with_route("{path: /, files: {root: /srv}}"),
        {"6:19: sites[0].routes[0].files: \"files\" is known but not in this build yet"}},
-      {test::with_top("defaults: {cache: {}}"),
-       {"7:12: defaults.cache: \"cache\" is known but not in this build yet"}},
-      {"listeners: {l: {address: \"127.0.0.1:0\"}}\n"
-       "upstreams: {a: {servers: [{address: \"h:1\"}]}}\n"
-       "sites: [{hosts: [a], cache: {}, routes: [{path: /, upstream: a}]}]\n",
-       {"3:22: sites[0].cache: \"cache\" is known but not in this build yet"}},
+  });
+}
+
+TEST_CASE("config errors: cache") {
+  const auto with_cache = [](const std::string& keys) {
+    return test::with_route("{path: /, upstream: app, cache: {" + keys + "}}");
+  };
+  check({
+      {with_cache(""), {}},
+      {with_cache("ttl: 5, key: {query: all}, methods: [POST]"), {"X"}},
+      {with_cache("methods: []"), {"X"}},
+      {with_cache("key: {ignore_query: ['*'], user: me, headers: ['a b'], cookie: []}"), {"X"}},
+      {with_cache("tags: 'a b', status_header: '', lock: 1h"), {"X"}},
+      {test::with_top("cache: {memory: 1MiB, max_object: 100B, eviction: fifo}"), {"X"}},
+      {test::with_top("cache: {memory: 32MiB, max_object: 16MiB}"), {"X"}},
+      {test::with_top("cache: {size: 1MiB, redis: {}}"), {"X"}},
   });
 }
 
