@@ -77,9 +77,9 @@ class Compression final : public proxy::Filter {
   explicit Compression(const Options& options) : options_(options) {}
 
   proxy::Verdict on_request(proxy::FilterContext&, http::RequestHead& head) override {
-    wish_ = wish_of(options_, head);
-    place_ = {head.host, head.target};  // before an edit of Host
     const http::CacheFields fields(head.headers);
+    wish_ = wish_of(options_, head, fields);
+    place_ = {head.host, head.target};  // before an edit of Host
     if_none_match_ = fields.first(http::CacheField::kIfNoneMatch);
     if (!if_none_match_.empty() || fields.has(http::CacheField::kIfMatch)) {
       restore_tags(weak_tags(), place_, head.headers);
@@ -157,7 +157,8 @@ class Factory : public proxy::FilterFactory {
   proxy::Filter* create(Arena& arena) const override { return arena.make<Compression>(*options_); }
 
   std::vector<std::string> explain(const proxy::Explained& asked) const override {
-    const Encoding encoding = wish_of(*options_, asked.head).encoding;
+    const http::CacheFields fields(asked.head.headers);
+    const Encoding encoding = wish_of(*options_, asked.head, fields).encoding;
     if (encoding == Encoding::kIdentity) return {"the answer goes out as it is"};
     return {std::string(http::encoding_name(encoding)) + " at level " +
             std::to_string(options_->level_for(encoding)) +

@@ -1,5 +1,6 @@
 """The cache as clients and servers see it: what is kept, for whom, for how long."""
 import gzip
+import subprocess
 import threading
 import time
 
@@ -594,8 +595,18 @@ def test_a_large_answer_is_compressed_in_the_background(library):
         assert first.get("Content-Encoding") == "gzip" and gzip.decompress(first.body) == body
         wait_for(lambda: encoded(weir, "/a", "gzip").get("Content-Length") is not None)
         later = encoded(weir, "/a", "gzip")
-        assert gzip.decompress(later.body) == body and len(later.body) <= len(first.body)
+        assert gzip.decompress(later.body) == body and len(later.body) < len(first.body)
+
+
+def test_what_is_popular_is_compressed_again(library):
+    body = b"".join(b"%d, " % (number * 7919 % 10_007) for number in range(4_000))
+    library.set("/a", body, FRESH + [("Content-Type", "text/plain")])
+    with cached(library, route={"compression": {"encodings": ["br"]}}) as weir:
+        weir.get("/a")
+        first = encoded(weir, "/a", "br")
         for _ in range(80):
-            encoded(weir, "/a", "gzip")
-        wait_for(lambda: len(encoded(weir, "/a", "gzip").body) < len(later.body))
-        assert gzip.decompress(encoded(weir, "/a", "gzip").body) == body
+            encoded(weir, "/a", "br")
+        wait_for(lambda: len(encoded(weir, "/a", "br").body) < len(first.body))
+        tool = subprocess.run(["brotli", "-d"], input=encoded(weir, "/a", "br").body, check=True,
+                              capture_output=True)
+        assert tool.stdout == body and library.count("/a") == 1
