@@ -20,8 +20,10 @@ namespace {
 // Server-sent events are small, and there may be many streams: they get small tables.
 constexpr uint64_t kLongLivedHintBytes = 32 * 1024;
 
-// The body of one answer. Owner: its filter. An encoder is borrowed from the first byte to the
-// last, not longer: most answers come in one piece, and one encoder is enough for all of these.
+// The body of one answer. Owner: its filter. An encoder is borrowed from the head to the last
+// byte, not longer: most answers come in one piece, and one encoder is enough for all of these. Of
+// an answer that is cut it goes back with the exchange's arena, not before: what is written may end
+// the exchange while the encoder is at work.
 class Stage final : public proxy::BodyStage, private Sink {
  public:
   void start(EncoderPool::Lease encoder, std::optional<uint64_t> length_bytes,
@@ -30,7 +32,6 @@ class Stage final : public proxy::BodyStage, private Sink {
     length_bytes_ = length_bytes;
     bytes_ = &bytes;
   }
-  void release() { encoder_.release(); }
 
   void put(std::string_view piece, Sink& out) override {
     if (!encoder_) return;  // more than was announced
@@ -99,8 +100,6 @@ class Compression final : public proxy::Filter {
     }
     return proxy::Next{};
   }
-
-  void on_end(const proxy::Summary&) noexcept override { stage_.release(); }
 
  private:
   void compress(proxy::FilterContext& context, const Judgement& judgement,

@@ -610,3 +610,30 @@ def test_what_is_popular_is_compressed_again(library):
         tool = subprocess.run(["brotli", "-d"], input=encoded(weir, "/a", "br").body, check=True,
                               capture_output=True)
         assert tool.stdout == body and library.count("/a") == 1
+
+
+def test_a_head_tells_whether_what_is_stored_still_holds(library):
+    library.answers["/a"] = conditional('"v1"', b"hello", [("Cache-Control", "no-cache")])
+    with cached(library) as weir:
+        weir.get("/a")
+        with weir.client() as client:
+            assert result(client.request("HEAD", "/a")) == "REVALIDATED"
+            assert library.last().method == "HEAD"
+            library.set("/a", b"other", FRESH + [("ETag", '"v2"')])
+
+            def only_head(conn, request):
+                assert request.method == "HEAD"
+                conn.send(b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "v2"\r\n\r\n')
+
+            library.answers["/a"] = only_head
+            assert client.request("HEAD", "/a").get("ETag") == '"v2"'
+            library.set("/a", b"other", FRESH + [("ETag", '"v2"')])
+            again = client.request("GET", "/a")
+            assert again.body == b"other" and result(again) == "MISS"
+        assert library.last().get("If-None-Match") is None  # the old one has gone
+
+
+def test_why_an_answer_is_not_kept_is_told(library):
+    library.set("/a", headers=[("Cache-Control", "private, max-age=60")])
+    with cached(library) as weir:
+        assert weir.get("/a").get("Cache-Status") == "weir; fwd=uri-miss; detail=private"
