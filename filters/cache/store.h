@@ -119,6 +119,7 @@ class Store {
   // At a reload. A lower bound evicts, in short steps, until the memory has been given back to the
   // kernel, but for what is being read: takes its time, for the config thread.
   void configure(const StoreOptions& options);
+  // The bound: less than configured where the system does not have that much.
   uint64_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
   // What a new body may have.
   uint64_t max_object_bytes() const { return max_object_bytes_.load(std::memory_order_relaxed); }
