@@ -637,3 +637,146 @@ def test_why_an_answer_is_not_kept_is_told(library):
     library.set("/a", headers=[("Cache-Control", "private, max-age=60")])
     with cached(library) as weir:
         assert weir.get("/a").get("Cache-Status") == "weir; fwd=uri-miss; detail=private"
+
+
+def test_what_must_be_validated_each_time_is_not_shared(library):
+    asked = []
+
+    def personal(conn, request):
+        asked.append(request)
+        time.sleep(0.3)
+        conn.answer(request.get("Cookie"), headers=[("Cache-Control", "no-cache"), ("ETag", '"1"')])
+
+    library.answers["/a"] = personal
+    with cached(library, workers=2) as weir:
+        names = ["alice", "bob", "carol"]
+        bodies = in_threads(3, lambda i: weir.get("/a", headers=[("Cookie", names[i])]).body)
+        assert bodies == [name.encode() for name in names]
+
+
+def test_who_was_proved_by_auth_gets_nobody_elses(library, tmp_path):
+    users = tmp_path / "users"
+    users.write_text("".join(f"{name}:{{SHA}}x\n" for name in ()) + "ann:" + SHA512 + "\nbob:" +
+                     SHA512 + "\n")
+    library.answers["/a"] = lambda conn, request: conn.answer(
+        request.get("X-User") or "none", headers=FRESH)
+    auth = {"basic": {"users_file": str(users), "strip": True, "user_header": "X-User"}}
+
+    def as_user(weir, name):
+        proof = base64.b64encode(f"{name}:secret".encode()).decode()
+        return weir.get("/a", headers=[("Authorization", f"Basic {proof}")])
+
+    with cached(library, route={"auth": auth}) as weir:
+        assert as_user(weir, "ann").body == b"ann" and as_user(weir, "bob").body == b"bob"
+    with cached(library, {"key": {"user": "subject"}}, route={"auth": auth}) as weir:
+        for name in ("ann", "bob", "ann", "bob"):
+            response = as_user(weir, name)
+            assert response.body == name.encode()
+        assert result(response) == "HIT"
+
+
+def test_an_unknown_user_is_not_keyed_with_others(library):
+    library.answers["/a"] = lambda conn, request: conn.answer(
+        request.get("Authorization") or "none", headers=FRESH)
+    with cached(library, {"key": {"user": "subject"}}) as weir:
+        for name in ("ann", "bob"):
+            response = weir.get("/a", headers=[("Authorization", f"Bearer {name}")])
+            assert response.body == f"Bearer {name}".encode() and result(response) == "BYPASS"
+
+
+def test_routes_that_share_a_url_share_no_answers(library):
+    beta = Library()
+    library.set("/a", b"app")
+    beta.set("/a", b"beta")
+    routes = [{"path": "/", "match": {"header": {"X-Version": "v2"}}, "upstream": "beta",
+               "cache": {}},
+              {"path": "/", "upstream": "app", "cache": {}}]
+    with Weir(upstreams={"app": {"servers": [{"address": library.origin.address}]},
+                         "beta": {"servers": [{"address": beta.origin.address}]}},
+              sites=[{"hosts": ["*"], "routes": routes}]) as weir:
+        for _ in range(2):
+            assert weir.get("/a", headers=[("X-Version", "v2")]).body == b"beta"
+            assert weir.get("/a").body == b"app"
+    beta.origin.stop()
+
+
+def test_an_answer_by_what_weir_told_the_server_is_not_kept(library):
+    library.answers["/a"] = lambda conn, request: conn.answer(
+        request.get("X-Tenant"), headers=FRESH + [("Vary", "X-Tenant")])
+    route = {"headers": {"request": {"set": {"X-Tenant": "$client_ip"}}}}
+    with cached(library, route=route) as weir:
+        for _ in range(2):
+            assert result(weir.get("/a")) == "MISS"
+
+
+def test_fields_for_one_client_are_for_that_one(library):
+    library.set("/a", headers=[("Cache-Control", 'max-age=60, no-cache="Set-Cookie"'),
+                               ("Set-Cookie", "sid=1")])
+    with cached(library) as weir:
+        first, second = weir.get("/a"), weir.get("/a")
+        assert first.get("Set-Cookie") == "sid=1" and result(second) == "HIT"
+        assert second.get("Set-Cookie") is None
+
+
+def test_a_304_about_something_else(library):
+    library.answers["/a"] = conditional('"mine"', b"hello", [("Cache-Control", "no-cache")])
+    with cached(library) as weir:
+        weir.get("/a")
+        library.answers["/a"] = lambda conn, _: conn.send(
+            b'HTTP/1.1 304 Not Modified\r\nETag: "other"\r\n\r\n')
+        assert weir.get("/a").status == 502
+        library.set("/a", b"new")
+        assert weir.get("/a").body == b"new" and library.last().get("If-None-Match") is None
+
+
+def test_only_if_cached_gets_nothing_stale(library):
+    library.set("/a", headers=[("Cache-Control", "max-age=0, stale-if-error=60"), ("ETag", '"1"')])
+    with cached(library) as weir:
+        weir.get("/a")
+        assert weir.get("/a", headers=[("Cache-Control", "only-if-cached")]).status == 504
+        assert library.count("/a") == 1
+
+
+def test_what_is_too_large_is_fetched_side_by_side(library):
+    body = b"x" * 2_000_000
+
+    def slow(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\nCache-Control: max-age=60\r\n\r\n")
+        conn.send(body[:1000])
+        time.sleep(1)
+        conn.send(body[1000:])
+
+    library.answers["/a"] = slow
+    store = {"memory": "16MiB", "max_object": "1MiB"}
+    with cached(library, {"lock": "30s"}, cache=store, workers=2) as weir:
+        started = time.monotonic()
+        assert all(len(b) == len(body) for b in in_threads(5, lambda i: weir.get("/a").body))
+        assert time.monotonic() - started < 4  # one after the other they would take five seconds
+
+
+def test_one_with_authorization_does_not_keep_others_from_sharing(library):
+    def slow(conn, _):
+        time.sleep(0.3)
+        conn.answer(b"x", headers=FRESH)
+
+    library.answers["/a"] = slow
+    with cached(library, workers=2) as weir:
+        weir.get("/a", headers=[("Authorization", "x")])
+        assert library.count("/a") == 1
+        in_threads(10, lambda i: weir.get("/a"))
+        assert library.count("/a") == 2
+
+
+def test_who_waits_for_a_server_that_fails_gets_what_is_stale(library):
+    library.set("/a", b"old", [("Cache-Control", "max-age=0, stale-if-error=60")])
+
+    def failing(conn, _):
+        time.sleep(0.5)
+        conn.answer(b"broken", "503 Unavailable")
+
+    with cached(library, workers=2) as weir:
+        weir.get("/a")
+        library.answers["/a"] = failing
+        answers = in_threads(10, lambda i: weir.get("/a"))
+        assert {(a.status, a.body, result(a)) for a in answers} == {(200, b"old", "STALE")}
+        assert library.count("/a") <= 3
