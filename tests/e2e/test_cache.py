@@ -1,4 +1,6 @@
 """The cache as clients and servers see it: what is kept, for whom, for how long."""
+import base64
+import crypt
 import gzip
 import subprocess
 import threading
@@ -656,8 +658,7 @@ def test_what_must_be_validated_each_time_is_not_shared(library):
 
 def test_who_was_proved_by_auth_gets_nobody_elses(library, tmp_path):
     users = tmp_path / "users"
-    users.write_text("".join(f"{name}:{{SHA}}x\n" for name in ()) + "ann:" + SHA512 + "\nbob:" +
-                     SHA512 + "\n")
+    users.write_text(f"ann:{PASSWORD}\nbob:{PASSWORD}\n")
     library.answers["/a"] = lambda conn, request: conn.answer(
         request.get("X-User") or "none", headers=FRESH)
     auth = {"basic": {"users_file": str(users), "strip": True, "user_header": "X-User"}}
