@@ -158,7 +158,8 @@ CacheFilter::Outcome CacheFilter::join_flight() {
         return serve_stored(news.reader, CacheResult::kHit, "weir; hit; collapsed");
       break;
     case Flights::Join::kAlone:
-      if (!stored_) return proxy::Next{};  // as it was asked for: it is not going to be kept
+      // As it was asked for: it is not going to be kept.
+      if (!stored_ && !options_.makes_etag) return proxy::Next{};
       break;
     case Flights::Join::kLead: break;
   }

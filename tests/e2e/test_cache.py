@@ -17,6 +17,7 @@ def library():
     made = Library()
     yield made
     made.origin.stop()
+PASSWORD = crypt.crypt("secret", "$6$rounds=1000$saltsalt")
 
 
 def cached(library, keep=None, route=None, **options):
@@ -769,7 +770,7 @@ def test_one_with_authorization_does_not_keep_others_from_sharing(library):
 
 
 def test_who_waits_for_a_server_that_fails_gets_what_is_stale(library):
-    library.set("/a", b"old", [("Cache-Control", "max-age=0, stale-if-error=60")])
+    library.set("/a", b"old", [("Cache-Control", "max-age=1, stale-if-error=60")])
 
     def failing(conn, _):
         time.sleep(0.5)
@@ -778,6 +779,7 @@ def test_who_waits_for_a_server_that_fails_gets_what_is_stale(library):
     with cached(library, workers=2) as weir:
         weir.get("/a")
         library.answers["/a"] = failing
+        time.sleep(1.1)
         answers = in_threads(10, lambda i: weir.get("/a"))
         assert {(a.status, a.body, result(a)) for a in answers} == {(200, b"old", "STALE")}
         assert library.count("/a") <= 3
