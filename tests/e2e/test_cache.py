@@ -2,6 +2,7 @@
 import base64
 import crypt
 import gzip
+import random
 import subprocess
 import threading
 import time
@@ -11,13 +12,14 @@ from support.library import FRESH, Library
 from support.waiting import in_threads, wait_for
 from support.weir import Weir, proxy
 
+PASSWORD = crypt.crypt("secret", "$6$rounds=1000$saltsalt")
+
 
 @pytest.fixture
 def library():
     made = Library()
     yield made
     made.origin.stop()
-PASSWORD = crypt.crypt("secret", "$6$rounds=1000$saltsalt")
 
 
 def cached(library, keep=None, route=None, **options):
@@ -602,7 +604,9 @@ def test_a_large_answer_is_compressed_in_the_background(library):
 
 
 def test_what_is_popular_is_compressed_again(library):
-    body = b"".join(b"%d, " % (number * 7919 % 10_007) for number in range(4_000))
+    draw = random.Random(1)
+    body = b"".join(b'{"id": %d, "name": "order %d"},' % (draw.randrange(10**9), draw.randrange(99))
+                    for _ in range(600))
     library.set("/a", body, FRESH + [("Content-Type", "text/plain")])
     with cached(library, route={"compression": {"encodings": ["br"]}}) as weir:
         weir.get("/a")
