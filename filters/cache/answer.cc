@@ -214,11 +214,10 @@ proxy::Verdict CacheFilter::pass_on(http::ResponseHead& head, std::string_view m
   intake_.forget();
   if (!made_tag.empty()) head.headers.add("ETag", made_tag);
   if (plan_ != Plan::kPass && head.status == 200) {
-    const http::CacheFields asked(*asked_fields_);
     const int64_t now_s = now_ms() / 1000;
     const http::CacheFields fields(head.headers);
     const http::Validators validators = http::validators_of(fields, now_s);
-    if (http::check_preconditions(http::Evaluator::kCache, exchange_->request().method, asked,
+    if (http::check_preconditions(http::Evaluator::kCache, exchange_->request().method, *fields_,
                                   &validators, now_s) == http::Precondition::kNotModified) {
       http::ResponseHead* told = arena().make<http::ResponseHead>(arena());
       tell(*told);
@@ -245,8 +244,7 @@ proxy::Serve CacheFilter::serve(Serving serving, CacheResult result, std::string
   serving.cache_status = status;
   serving.result = word_of(result);
   serving.result_field = options_.status_header;
-  return {arena().make<StoredSource>(*exchange_, std::move(serving),
-                                     http::CacheFields(*asked_fields_))};
+  return {arena().make<StoredSource>(*exchange_, std::move(serving), *fields_)};
 }
 
 void CacheFilter::tell(http::ResponseHead& head) const {

@@ -43,9 +43,8 @@ proxy::LocalReply too_many_wait() {
 
 proxy::Verdict CacheFilter::on_request(proxy::FilterContext& context, http::RequestHead& head) {
   exchange_ = &context.exchange();
-  asked_fields_ = &head.headers;
-  const http::CacheFields fields(head.headers);
-  if (!is_for_cache(head, fields)) return proxy::Next{};
+  see(head.headers);
+  if (!is_for_cache(head, *fields_)) return proxy::Next{};
   key_ = make_key(options_.key,
                   {.head = head,
                    .scheme = exchange_->scheme(),
@@ -87,6 +86,11 @@ bool CacheFilter::is_for_cache(const http::RequestHead& head, const http::CacheF
   return false;
 }
 
+void CacheFilter::see(const http::HeaderList& asked) {
+  asked_fields_ = &asked;
+  fields_ = arena().make<http::CacheFields>(asked);
+}
+
 void CacheFilter::note(CacheResult result, std::string_view status) {
   result_ = result;
   cache_status_ = status;
@@ -94,8 +98,7 @@ void CacheFilter::note(CacheResult result, std::string_view status) {
 }
 
 CacheFilter::Outcome CacheFilter::look_up() {
-  const http::CacheFields fields(*asked_fields_);
-  RequestVariant variant(fields, arena());
+  RequestVariant variant(*fields_, arena());
   const Found found = store_.find(key_, variant);
   flight_key_ = key_;
   if (!variant.last().empty()) flight_key_ = arena().concat({key_, "\n\n", variant.last()});
@@ -131,9 +134,8 @@ CacheFilter::Outcome CacheFilter::fetch() {
     stored_ = Reader();
     return only_if_cached();
   }
-  const http::CacheFields fields(*asked_fields_);
   // A HEAD has no body to keep; what is a part is not kept, and a whole one nobody asked for.
-  const bool part = fields.has(http::CacheField::kRange) && !stored_;
+  const bool part = fields_->has(http::CacheField::kRange) && !stored_;
   const bool head = asked_.method == http::Method::kHead;
   if (head && stored_) return fetch_alone();  // it is validated
   if (head || part || asked_.says.no_store) return proxy::Next{};
@@ -173,7 +175,7 @@ void CacheFilter::prepare_fetch() {
   intake_.begin(store_, key_);
   http::HeaderList* const asked = arena().make<http::HeaderList>(arena());
   asked->copy_from(headers);
-  asked_fields_ = asked;
+  see(*asked);
   drop_conditions(headers);
   plan_ = stored_ && add_validators(stored_, headers) ? Plan::kValidate : Plan::kFetch;
 }
@@ -232,8 +234,7 @@ bool CacheFilter::is_for_us(const News& news) {
   const http::Lifetime& lifetime = news.reader.meta().lifetime;
   if (!is_usable_now(http::may_use(options_.policy, asked_, lifetime, now_ms()))) return false;
   if (news.vary.empty()) return true;
-  const http::CacheFields fields(*asked_fields_);
-  RequestVariant variant(fields, arena());
+  RequestVariant variant(*fields_, arena());
   const std::string_view ours = variant.by(news.vary);
   return !ours.empty() && ours == news.secondary;
 }

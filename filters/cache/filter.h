@@ -50,6 +50,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   Outcome fetch_alone();
   Outcome join_flight();
   void prepare_fetch();
+  void see(const http::HeaderList& asked);
   void note(proxy::CacheResult result, std::string_view status);
   // ---- while it waits ----
   void on_news(News news) noexcept override;
@@ -82,6 +83,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   Store& store_;
   proxy::Exchange* exchange_ = nullptr;             // whose filter this is
   const http::HeaderList* asked_fields_ = nullptr;  // as the client sent them
+  const http::CacheFields* fields_ = nullptr;       // the same, looked through; in the arena
   http::Asked asked_;
   std::string_view key_;         // empty: it has none
   std::string_view flight_key_;  // with the variant, where that is known
