@@ -380,10 +380,10 @@ TEST_CASE("config errors: routes") {
   check({
       {test::with_route("{path: /}"),
        {"6:9: sites[0].routes[0]: has no action; "
-        "one of upstream, split, respond and redirect is due"}},
+        "one of upstream, split, files, respond and redirect is due"}},
       {test::with_route("{path: /, upstream: app, respond: {}}"),
        {"6:9: sites[0].routes[0]: has several actions; "
-        "one of upstream, split, respond and redirect is due"}},
+        "one of upstream, split, files, respond and redirect is due"}},
       {test::with_route("{upstream: app}"),
        {"6:9: sites[0].routes[0].path: is required; or path_regex"}},
       {test::with_route("x"), {"6:9: sites[0].routes[0]: must be a map, not \"x\""}},
