@@ -1,5 +1,6 @@
 // The top-level `cache`: the memory for all answers that are kept.
 #include "config/build.h"
+#include "filters/cache/answers.h"
 #include "filters/cache/store.h"
 
 namespace weir::config {
@@ -29,7 +30,9 @@ void build_cache(Build& build, const Node& section) {
 
 // The process's store is there, and large enough, before a request can ask it.
 void bind_cache(Build& build) {
-  if (build.uses_cache) filters::cache::configure_store(build.store);
+  if (!build.uses_cache) return;
+  filters::cache::configure_store(build.store);
+  build.snapshot.answers = &filters::cache::answers();
 }
 
 }  // namespace weir::config

@@ -10,6 +10,7 @@
 #include "filters/rate_limit/shared_script.h"
 #include "net/redis_beat.h"
 #include "net/redis_config.h"
+#include "proxy/purge_log.h"
 
 namespace weir::config {
 
@@ -221,7 +222,8 @@ void build_redis(Build& build, const Node& section) {
   redis->user = url.user;
   redis->password = url.password;
   redis->database = static_cast<uint32_t>(url.database);
-  redis->scripts = {&net::kRedisBeatScript, &filters::rate_limit::kSharedScript};
+  redis->scripts = {&net::kRedisBeatScript, &filters::rate_limit::kSharedScript,
+                    &proxy::kPurgeScript};
   for (const net::RedisServer& server : redis->servers) {
     redis->identity += server.address + " " + server.host + "\n";
   }

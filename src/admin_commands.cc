@@ -5,12 +5,14 @@
 #include <string>
 
 #include "admin/report.h"
+#include "proxy/purge_order.h"
 
 namespace weir {
 
 namespace {
 
 constexpr uint64_t kStatusMs = 10'000;
+constexpr uint64_t kPurgeMs = 60'000;   // much may match
 constexpr uint64_t kReloadMs = 75'000;  // longer than the daemon itself lets a reload wait
 
 int fail(const std::string& why) {
@@ -54,6 +56,16 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
+Result<proxy::PurgeOrder> order_of(const PurgeRequest& request) {
+  using What = proxy::PurgeOrder::What;
+  if (request.all) return proxy::make_order(What::kAll, "", request.soft);
+  if (!request.tag.empty()) return proxy::make_order(What::kTag, request.tag, request.soft);
+  if (!request.prefix.empty()) {
+    return proxy::make_order(What::kPrefix, request.prefix, request.soft);
+  }
+  return proxy::make_order(What::kUrl, request.url, request.soft);
+}
+
 }  // namespace
 
 int print_status(const admin::Target& target) {
@@ -94,6 +106,22 @@ int set_server_and_print(const admin::Target& target, const ServerOrder& order) 
   Result<std::string> report = admin::server_report(answer.value().body);
   if (!report.ok()) return fail(target.address + ": " + report.error());
   if (status == 404) return fail(report.value());
+  std::fputs(report.value().c_str(), stdout);
+  return 0;
+}
+
+int purge_and_print(const admin::Target& target, const PurgeRequest& request) {
+  Result<proxy::PurgeOrder> order = order_of(request);
+  if (!order.ok()) return fail(order.error());
+  Result<admin::Answer> answer =
+      admin::ask(target, "POST", "/cache/purge", kPurgeMs, admin::purge_json(order.value()));
+  if (!answer.ok()) return fail(answer.error());
+  const int status = answer.value().status;
+  const bool explained = status == 400 || status == 404 || status == 413;
+  if (status != 200 && !explained) return fail(refusal_text(target, answer.value()));
+  Result<std::string> report = admin::purge_report(answer.value().body);
+  if (!report.ok()) return fail(target.address + ": " + report.error());
+  if (status != 200) return fail(report.value());
   std::fputs(report.value().c_str(), stdout);
   return 0;
 }

@@ -1,5 +1,5 @@
-// The commands that speak to a running weir: `weir status`, `weir reload`, `weir drain`. Each
-// prints what it was told and returns the exit status.
+// The commands that speak to a running weir: `weir status`, `weir reload`, `weir drain`,
+// `weir purge`. Each prints what it was told and returns the exit status.
 #pragma once
 
 #include <string>
@@ -14,8 +14,17 @@ struct ServerOrder {
   const char* state = "drain";
 };
 
+struct PurgeRequest {  // one of the first four
+  std::string url;
+  std::string prefix;
+  std::string tag;
+  bool all = false;
+  bool soft = false;
+};
+
 int print_status(const admin::Target& target);      // 1 when nobody answers
 int reload_and_print(const admin::Target& target);  // 1 when the old configuration stays, too
 int set_server_and_print(const admin::Target& target, const ServerOrder& order);
+int purge_and_print(const admin::Target& target, const PurgeRequest& request);  // 1: refused, too
 
 }  // namespace weir

@@ -14,6 +14,7 @@
 #include "http/h1_parser.h"
 #include "http/params.h"
 #include "http/rules.h"
+#include "http/url.h"
 #include "proxy/files/find.h"
 #include "proxy/files/path.h"
 #include "proxy/https_redirect.h"
@@ -24,6 +25,7 @@ namespace weir {
 
 namespace {
 
+using http::Url;
 using proxy::Condition;
 using proxy::PathMatch;
 using proxy::Route;
@@ -39,36 +41,6 @@ std::string escaped(std::string_view text) {
 }
 
 std::string quote(std::string_view text) { return '"' + escaped(text) + '"'; }
-
-struct Url {
-  std::string_view scheme;
-  std::string_view authority;
-  uint16_t port = 0;
-  std::string target;
-};
-
-std::optional<Url> parse_url(std::string_view text) {
-  Url url;
-  const size_t colon = text.find("://");
-  url.scheme = text.substr(0, colon);
-  if (colon == std::string_view::npos || (url.scheme != "http" && url.scheme != "https")) {
-    return std::nullopt;
-  }
-  text.remove_prefix(colon + 3);
-  text = text.substr(0, text.find('#'));
-  const size_t end = std::min(text.find_first_of("/?"), text.size());
-  url.authority = text.substr(0, end);
-  if (!http::is_valid_host(url.authority)) return std::nullopt;
-  url.target = std::string(text.substr(end));
-  if (!url.target.starts_with('/')) url.target.insert(0, 1, '/');
-  url.port = url.scheme == "https" ? 443 : 80;
-  const size_t port = url.authority.rfind(':');
-  uint64_t number = 0;
-  if (port != std::string_view::npos && parse_u64(url.authority.substr(port + 1), number)) {
-    url.port = static_cast<uint16_t>(number);
-  }
-  return url;
-}
 
 // The request as templates see it; what only a real one has stays a variable.
 class ExplainedRequest final : public proxy::VariableSource {
@@ -242,7 +214,7 @@ class Explainer {
 
 bool Explainer::parse() {
   line("request", asked_.method + " " + asked_.url);
-  const std::optional<Url> url = parse_url(asked_.url);
+  const std::optional<Url> url = http::parse_url(asked_.url);
   if (!url) return refuse("none: the URL must be http://host[:port]/path?query");
   url_ = *url;
   std::string_view authority = url_.authority;
@@ -368,9 +340,10 @@ void Explainer::show_filters(const proxy::Snapshot::Match& found) {
   line("filters", names.empty() ? "none" : names);
   std::string_view route = "unmatched";
   if (found.route != nullptr) route = found.route->name;
+  const proxy::Explained asked = {head_, url_.scheme, found.path, found.route, route};
   for (const auto& filter : chain) {
     std::string_view title = filter->name();
-    for (const std::string& text : filter->explain(head_, found.path, route)) {
+    for (const std::string& text : filter->explain(asked)) {
       line(title, text);
       title = "";
     }

@@ -92,6 +92,20 @@ CLI::App* add_admin_command(CLI::App& app, const char* name, const char* what,
   return command;
 }
 
+CLI::App* add_purge_command(CLI::App& app, weir::admin::Target& target,
+                            weir::PurgeRequest& request) {
+  CLI::App* purge = add_admin_command(
+      app, "purge", "Make answers void that the cache of a running weir keeps", target);
+  CLI::Option_group* what = purge->add_option_group("what");
+  what->add_option("url", request.url, "One URL, with all its variants");
+  what->add_option("--prefix", request.prefix, "All URLs that begin so");
+  what->add_option("--tag", request.tag, "All answers with this tag");
+  what->add_flag("--all", request.all, "Everything");
+  what->require_option(1);
+  purge->add_flag("--soft", request.soft, "Have them validated before they are used again");
+  return purge;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -131,6 +145,9 @@ int main(int argc, char** argv) {
   drain->add_option("server", order.server, "The server's address as configured")->required();
   drain->add_flag("--down", take_down, "Not even for clients that are bound to it");
   drain->add_flag("--undo", undo, "It takes requests again")->excludes("--down");
+  weir::admin::Target purge_target = status_target;
+  weir::PurgeRequest purged;
+  CLI::App* purge = add_purge_command(app, purge_target, purged);
   CLI11_PARSE(app, argc, argv);
 
   if (version->parsed()) {
@@ -141,6 +158,7 @@ int main(int argc, char** argv) {
   if (status->parsed()) return weir::print_status(status_target);
   if (reload->parsed()) return weir::reload_and_print(reload_target);
   if (explained->parsed()) return explain(path, asked);
+  if (purge->parsed()) return weir::purge_and_print(purge_target, purged);
   if (drain->parsed()) {
     if (take_down) order.state = "down";
     if (undo) order.state = "up";

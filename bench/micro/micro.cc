@@ -25,6 +25,8 @@
 #include "picks.h"
 #include "proxy/log_writer.h"
 #include "proxy/proxy_worker.h"
+#include "stored.h"
+#include "stored.h"
 #include "tokens.h"
 
 namespace weir::micro {
@@ -345,5 +347,6 @@ int main(int argc, char** argv) {
   weir::micro::run_picks(requests, rounds, argc > 3 ? argv[3] : "");
   weir::micro::run_tokens(requests / 20 + 1, rounds, argc > 3 ? argv[3] : "");
   weir::micro::run_encoders(requests / 200 + 1, rounds, argc > 3 ? argv[3] : "");
+  weir::micro::run_stored(requests, rounds, argc > 3 ? argv[3] : "");
   return 0;
 }

@@ -6,6 +6,7 @@
 #include "filters/cache/filter.h"
 #include "filters/cache/invalidate.h"
 #include "filters/cache/source.h"
+#include "filters/cache/stored_head.h"
 #include "filters/cache/tag_maker.h"
 #include "http/conditional.h"
 #include "net/worker.h"
@@ -60,9 +61,12 @@ proxy::Verdict CacheFilter::on_response(proxy::FilterContext& context, http::Res
     tell(head);
     return proxy::Next{};
   }
+  if (asked_.method == http::Method::kHead) {
+    if (stored_) compare(head);
+    return pass_on(head, {});
+  }
   const http::CacheFields fields(head.headers);
   const bool may_get_tag = options_.makes_etag && head.status == 200 &&
-                           exchange_->request().method == http::Method::kGet &&
                            !fields.has(http::CacheField::kEtag) && plan_ != Plan::kPass;
   if (may_get_tag && head.framing == http::Framing::kLength &&
       head.content_length <= limits::kWholeAnswerBytes) {
@@ -89,6 +93,7 @@ proxy::Verdict CacheFilter::keep(proxy::FilterContext& context, http::ResponseHe
     if (lead_) lead_.refuse(static_cast<uint64_t>(now_ms()));
     // What the server gives out now nobody may keep: nor what it gave out before.
     if (stored_ && !is_failure(head.status)) store_.remove(stored_);
+    note(result_, arena().concat({cache_status_, "; detail=", http::word_of(storable)}));
     return pass_on(head, made_tag);
   }
   if (!intake_.start(asked, head, made_tag)) return pass_on(head, made_tag);
@@ -102,6 +107,21 @@ proxy::Verdict CacheFilter::keep(proxy::FilterContext& context, http::ResponseHe
   Serving serving = {.reader = reader, .meta = intake_.meta(), .head = intake_.packed()};
   serving.fed = true;
   return serve(std::move(serving), CacheResult::kMiss, arena().concat({cache_status_, "; stored"}));
+}
+
+// RFC 9111 4.3.5: the answer to a HEAD may be about what is stored, or show that it is outdated.
+void CacheFilter::compare(const http::ResponseHead& head) {
+  if (is_failure(head.status)) return;
+  http::HeaderList stored(arena());
+  unpack_head(stored_.head(), stored);
+  const int64_t now_s = now_ms() / 1000;
+  const bool known = head.framing == http::Framing::kLength;
+  const bool agrees = head.status == stored_.meta().status &&
+                      http::head_agrees(http::validators_of(http::CacheFields(stored), now_s),
+                                        http::validators_of(http::CacheFields(head.headers), now_s),
+                                        stored_.published(),
+                                        known ? std::optional(head.content_length) : std::nullopt);
+  if (!agrees || !intake_.freshen(store_, question(), stored_, head)) store_.remove(stored_);
 }
 
 proxy::Verdict CacheFilter::use_not_modified() {

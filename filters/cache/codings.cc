@@ -73,7 +73,7 @@ std::optional<uint64_t> turn_to(const Coded& coded, Reader& reader, Encoding enc
   if (!reader.has(Encoding::kIdentity)) return std::nullopt;
   if (reader.has(encoding)) {
     reader.open(encoding);
-    if (coded.hits == kPopularHits && reader.suffix() != kBest) {
+    if (coded.hits >= kPopularHits && reader.suffix() != kBest) {
       Reader plain = reader;
       plain.open(Encoding::kIdentity);
       if (plain.published() <= kLaterBytes) {

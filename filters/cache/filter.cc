@@ -125,10 +125,9 @@ CacheFilter::Outcome CacheFilter::fetch() {
   const http::CacheFields fields(*asked_fields_);
   // A HEAD has no body to keep; what is a part is not kept, and a whole one nobody asked for.
   const bool part = fields.has(http::CacheField::kRange) && !stored_;
-  if (asked_.method != http::Method::kGet || part || asked_.says.no_store) {
-    stored_ = Reader();
-    return proxy::Next{};
-  }
+  const bool head = asked_.method == http::Method::kHead;
+  if (head && stored_) return fetch_alone();  // it is validated
+  if (head || part || asked_.says.no_store) return proxy::Next{};
   return options_.lock_ms == 0 ? fetch_alone() : join_flight();
 }
 

@@ -60,6 +60,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   // ---- the answer ----
   proxy::Verdict keep(proxy::FilterContext& context, http::ResponseHead& head,
                       std::string_view made_tag);
+  void compare(const http::ResponseHead& head);
   proxy::Verdict use_not_modified();
   proxy::Verdict use_stale();
   proxy::Verdict pass_on(http::ResponseHead& head, std::string_view made_tag);

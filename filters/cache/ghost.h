@@ -1,6 +1,6 @@
 // Which keys have been evicted not long ago: their hashes, in two tables of which the older one is
-// forgotten when the newer one is full. In the slabs, a segment when it is first needed; without
-// memory it forgets.
+// forgotten when the newer one is full. In the slabs, a small segment when it is first needed:
+// the slabs are full by then. Without memory it forgets.
 #pragma once
 
 #include <array>
@@ -27,7 +27,7 @@ class Ghost {
 
  private:
   static constexpr size_t kWays = 4;
-  static constexpr size_t kSetsPerSegment = 64;
+  static constexpr size_t kSetsPerSegment = 16;
   static constexpr uint32_t kSegmentCells =
       kSetsPerSegment * kWays * sizeof(uint32_t) / Slabs::kCellBytes;
   static constexpr size_t kRoomMin = 64;

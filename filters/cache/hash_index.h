@@ -1,6 +1,7 @@
 // A hash table of nodes that lie in slabs themselves: by linear hashing (Litwin 1980). Each insert
 // splits at most one bucket, each removal joins at most four, so neither ever takes long, whatever
-// the size. Buckets are cells' numbers, in segments of 1 KiB from the slabs.
+// the size. Buckets are cells' numbers, in segments of 256 bytes from the
+// slabs.
 #pragma once
 
 #include <algorithm>
@@ -78,8 +79,8 @@ class HashIndex {
   }
 
  private:
-  static constexpr size_t kFirst = 16;     // buckets that are always there
-  static constexpr size_t kSegment = 256;  // buckets
+  static constexpr size_t kFirst = 16;    // buckets that are always there
+  static constexpr size_t kSegment = 64;  // buckets: short runs are always to be had
   static constexpr uint32_t kSegmentCells = kSegment * sizeof(uint32_t) / Slabs::kCellBytes;
 
   size_t bucket_of(uint64_t hash) const {
@@ -137,7 +138,7 @@ class HashIndex {
   size_t size_ = 0;
   size_t buckets_ = kFirst;
   std::array<uint32_t, kFirst> first_ = {};
-  // Numbers of the segments: a ten thousandth of what they lead to.
+  // Numbers of the segments: a thousandth of what they lead to.
   std::vector<uint32_t> segments_;
 };
 

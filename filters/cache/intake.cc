@@ -108,6 +108,16 @@ void Intake::describe(const Question& question, const http::HeaderList& kept, in
   meta_.stored_at_ms = static_cast<uint64_t>(question.now_ms);
   meta_.lifetime = http::lifetime_of(question.options.policy, question.asked, answer, arrived,
                                      question.sent_ms, question.now_ms);
+  // What can be validated may be of use for as long as there is room for it.
+  const http::Validators validators = http::validators_of(fields, question.now_ms / 1000);
+  const http::Lifetime& life = meta_.lifetime;
+  const int64_t of_use_ms =
+      life.fresh_ms + std::max(life.stale_while_revalidate_ms, life.stale_if_error_ms);
+  const bool can_be_validated = validators.tag || validators.last_modified_s;
+  meta_.keep_until_ms = can_be_validated
+                            ? 0
+                            : static_cast<uint64_t>(std::max<int64_t>(
+                                  1, life.received_ms - life.initial_age_ms + of_use_ms));
   packed_ = pack_head(kept);
 }
 

@@ -135,24 +135,33 @@ std::string_view origin_of(std::string_view scheme, std::string_view host,
   return arena.concat({scheme, "://", host, ":", port});
 }
 
-std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena& arena) {
-  const http::RequestHead& head = request.head;
-  const std::string_view origin = origin_of(request.scheme, head.host, head.authority, arena);
-  std::string_view query = head.query;
-  bool has_query = head.target.size() > head.path.size();
+std::string_view url_of_key(const KeyOptions& options, const UrlParts& url, Arena& arena) {
+  std::string_view query = url.query;
+  bool has_query = url.has_query;
   if (options.query == KeyOptions::Query::kIgnored) {
     has_query = false;
   } else if (!query.empty()) {
     query = sorted_query(options, query, arena);
     if (query.empty()) has_query = false;
   }
+  return has_query ? arena.concat({url.origin, url.path, "?", query})
+                   : arena.concat({url.origin, url.path});
+}
+
+std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena& arena) {
+  const http::RequestHead& head = request.head;
+  const std::string_view url =
+      url_of_key(options,
+                 {.origin = origin_of(request.scheme, head.host, head.authority, arena),
+                  .path = head.path,
+                  .query = head.query,
+                  .has_query = head.target.size() > head.path.size()},
+                 arena);
   Parts parts(arena);
   add_headers(options, head.headers, parts);
   add_cookies(options, head.headers, parts);
   add_user(options, request.subject, parts);
   if (!request.variant.empty()) parts.add("v", "", &request.variant);
-  const std::string_view url =
-      has_query ? arena.concat({origin, head.path, "?", query}) : arena.concat({origin, head.path});
   if (url.size() + parts.text().size() > Store::kKeyBytesMax / 2) return {};
   return parts.text().empty() ? url : arena.concat({url, parts.text()});
 }

@@ -29,6 +29,17 @@ struct Keyed {
   std::string_view variant;                 // the split's side; empty: there is no split
 };
 
+// A URL, taken apart.
+struct UrlParts {
+  std::string_view origin;  // origin_of()
+  std::string_view path;
+  std::string_view query;  // without "?"
+  bool has_query = false;  // there is a "?"
+};
+
+// What keys begin with. In the arena.
+std::string_view url_of_key(const KeyOptions& options, const UrlParts& url, Arena& arena);
+
 // In the arena. Empty where the key is longer than the store takes.
 std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena& arena);
 

@@ -54,7 +54,6 @@ void Policy::set(Eviction eviction) {
   if (eviction_ == eviction) return;
   eviction_ = eviction;
   ghost_.clear();
-  publish();
 }
 
 void Policy::add(Variant& variant) {
@@ -76,7 +75,7 @@ void Policy::replace(Variant& of, Variant& by) {
 
 void Policy::use(Variant& variant) {
   if (eviction_ != Eviction::kLru) {
-    variant.frequency += variant.frequency < kFrequencyMax;
+    if (variant.frequency < kFrequencyMax) ++variant.frequency;
   } else if (variant.newer != nullptr || variant.queue != Queue::kMain) {
     move(variant, Queue::kMain);
     publish();
@@ -105,60 +104,67 @@ void Policy::move(Variant& variant, Queue to) {
   push(variant, to);
 }
 
-bool Policy::small_is_next() const {
-  if (main_.size() == 0) return true;
-  if (eviction_ == Eviction::kLru) return small_.size() > 0;
-  return small_.cells() * kSmallShare > small_.cells() + main_.cells();
+Queue Policy::next(const QueueCells& cells, Eviction eviction) {
+  const uint64_t small = cells.small.load(std::memory_order_relaxed);
+  const uint64_t main = cells.main.load(std::memory_order_relaxed);
+  if (eviction == Eviction::kLru) return small > 0 ? Queue::kSmall : Queue::kMain;
+  return main == 0 || small * kSmallShare > small + main ? Queue::kSmall : Queue::kMain;
 }
 
+// Hits of S3-FIFO change nothing of it, those of LRU seldom the age.
 void Policy::publish() {
-  age_.store(small_is_next() ? small_.age() : main_.age(), std::memory_order_relaxed);
+  ages_.small.store(small_.age(), std::memory_order_relaxed);
+  ages_.main.store(main_.age(), std::memory_order_relaxed);
+  if (counted_small_ != small_.cells()) {
+    all_cells_.small.fetch_add(small_.cells() - counted_small_, std::memory_order_relaxed);
+    counted_small_ = small_.cells();
+  }
+  if (counted_main_ != main_.cells()) {
+    all_cells_.main.fetch_add(main_.cells() - counted_main_, std::memory_order_relaxed);
+    counted_main_ = main_.cells();
+  }
 }
 
 Variant* Policy::oldest(Queue queue) const {
   return (queue == Queue::kSmall ? small_ : main_).oldest();
 }
 
-Variant* Policy::choose(uint32_t generation) {
-  for (const Queue queue : {Queue::kSmall, Queue::kMain}) {
-    Variant* const variant = oldest(queue);
+// Whoever stays goes to the new end of the main queue.
+bool Policy::has_to_stay(Variant& variant, Queue queue) const {
+  if (is_read(variant)) return true;
+  if (eviction_ == Eviction::kLru) return false;
+  if (queue == Queue::kSmall) {
+    if (variant.frequency < kFrequencyToStay) return false;
+    variant.frequency = 0;
+    return true;
+  }
+  if (variant.frequency == 0) return false;
+  --variant.frequency;
+  return true;
+}
+
+Variant* Policy::choose(Queue queue, uint32_t generation) {
+  for (const Queue any : {Queue::kSmall, Queue::kMain}) {
+    Variant* const variant = oldest(any);
     if (variant != nullptr && variant->generation != generation) return variant;
   }
-  Variant* const next = eviction_ == Eviction::kLru ? next_lru() : next_s3fifo();
+  Variant* least = nullptr;
+  for (int looks = 0; looks < kLooksMax; ++looks) {
+    Variant* const variant = oldest(queue);
+    if (variant == nullptr || !has_to_stay(*variant, queue)) {
+      least = variant;
+      break;
+    }
+    move(*variant, Queue::kMain);
+    if (is_read(*variant)) continue;
+    if (least == nullptr || variant->frequency < least->frequency) least = variant;
+  }
   publish();
-  return next;
+  return least;
 }
 
-Variant* Policy::next_lru() {
-  for (int looks = 0; looks < kLooksMax; ++looks) {
-    Variant* const variant = small_is_next() ? small_.oldest() : main_.oldest();
-    if (variant == nullptr || !is_read(*variant)) return variant;
-    move(*variant, Queue::kMain);
-  }
-  return nullptr;
-}
-
-Variant* Policy::next_s3fifo() {
-  Variant* fallback = nullptr;
-  for (int looks = 0; looks < kLooksMax; ++looks) {
-    const bool small = small_is_next();
-    Variant* const variant = small ? small_.oldest() : main_.oldest();
-    if (variant == nullptr) return nullptr;
-    const bool read = is_read(*variant);
-    if (!read && variant->frequency < (small ? kFrequencyToStay : 1)) return variant;
-    if (!read) fallback = variant;
-    variant->frequency = small || variant->frequency == 0 ? 0 : variant->frequency - 1;
-    move(*variant, Queue::kMain);
-  }
-  return fallback;
-}
-
-// Who has waited in vain in the small queue is known for a while.
-void Policy::evict(Variant& variant) {
-  if (eviction_ == Eviction::kS3Fifo && variant.queue == Queue::kSmall) {
-    ghost_.add(variant.hash, small_.size() + main_.size());
-  }
-  remove(variant);
+void Policy::remember(uint64_t hash) {
+  if (eviction_ == Eviction::kS3Fifo) ghost_.add(hash, small_.size() + main_.size());
 }
 
 }  // namespace weir::filters::cache

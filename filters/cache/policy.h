@@ -35,18 +35,30 @@ class VariantQueue {
   uint64_t age_ = UINT64_MAX;
 };
 
+// What others read of a shard's queues without its lock: when the oldest of each came to its place,
+// by the clock of insertions. UINT64_MAX: it is empty.
+struct QueueAges {
+  std::atomic<uint64_t> small{UINT64_MAX};
+  std::atomic<uint64_t> main{UINT64_MAX};
+};
+// What is in the queues of all shards together.
+struct QueueCells {
+  std::atomic<uint64_t> small{0};
+  std::atomic<uint64_t> main{0};
+};
+
 // One per shard; who uses it has the lock. A variant is in one of its queues from add() to
 // remove().
 class Policy {
  public:
-  // `age` is kept: when the next one to go came to its place, UINT64_MAX: there is none. Others
-  // read it without the lock.
-  Policy(Slabs& slabs, Eviction eviction, std::atomic<uint64_t>& age)
-      : ghost_(slabs), eviction_(eviction), age_(age) {
-    publish();
-  }
-  void set_now(uint64_t insertions) { now_ = insertions; }
+  // `ages` are this one's, `cells` all shards'. Both outlive it.
+  Policy(Slabs& slabs, Eviction eviction, QueueAges& ages, QueueCells& cells)
+      : ghost_(slabs), eviction_(eviction), ages_(ages), all_cells_(cells) {}
 
+  // From which queue the next one has to go, of whatever shard. The small one has a tenth.
+  static Queue next(const QueueCells& cells, Eviction eviction);
+
+  void set_now(uint64_t insertions) { now_ = insertions; }
   // Which rule decides from now on. Everything keeps its place.
   void set(Eviction eviction);
 
@@ -56,12 +68,12 @@ class Policy {
   void use(Variant& variant);
   void resize(Variant& variant, uint32_t cells);
   void remove(Variant& variant);
-  // Who goes next; still in its queue. Null: nobody, or all that were looked at are being read:
-  // who evicts those frees nothing. What is of another `generation` goes first.
-  Variant* choose(uint32_t generation);
-  // remove() of the one that choose() gave.
-  void evict(Variant& variant);
-  // The oldest in each queue.
+  // Who of a queue goes next; still in one. Null: nobody: it is empty, or all that were looked at
+  // are being read: who evicts those frees nothing. Where all that were looked at were used, the
+  // least used of them has to go. What is of another `generation` goes first.
+  Variant* choose(Queue queue, uint32_t generation);
+  // One of that hash has been evicted from the small queue, and its memory is free.
+  void remember(uint64_t hash);
   Variant* oldest(Queue queue) const;
   void forget_ghosts() { ghost_.clear(); }
 
@@ -69,25 +81,26 @@ class Policy {
   static constexpr uint8_t kFrequencyMax = 3;
   static constexpr uint8_t kFrequencyToStay = 2;  // uses while in the small queue
   static constexpr uint64_t kSmallShare = 10;     // a tenth of all bytes
-  // Variants that one choose() looks at: it has the lock.
-  static constexpr int kLooksMax = 64;
+  // Variants that one choose() looks at, with the lock held.
+  static constexpr int kLooksMax = 128;
 
   VariantQueue& queue_of(const Variant& variant) {
     return variant.queue == Queue::kSmall ? small_ : main_;
   }
-  void move(Variant& variant, Queue to);
   void push(Variant& variant, Queue queue);
-  bool small_is_next() const;
+  void move(Variant& variant, Queue to);
+  bool has_to_stay(Variant& variant, Queue queue) const;
   void publish();
-  Variant* next_lru();
-  Variant* next_s3fifo();
 
   VariantQueue small_;
   VariantQueue main_;  // for LRU all of them
   Ghost ghost_;
   Eviction eviction_;
   uint64_t now_ = 0;
-  std::atomic<uint64_t>& age_;
+  QueueAges& ages_;
+  QueueCells& all_cells_;
+  uint64_t counted_small_ = 0;  // of this shard in all_cells_
+  uint64_t counted_main_ = 0;
 };
 
 }  // namespace weir::filters::cache

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "filters/cache/cache.h"
-#include "filters/cache/filter.h"
+#include "filters/cache/factory.h"
 #include "filters/cache/store.h"
 #include "filters/header_name.h"
 
@@ -22,24 +22,11 @@ constexpr options::Range<uint64_t> kLifeMs = {0, 3650 * kDayMs};
 constexpr options::Range<uint64_t> kLockMs = {0, 600'000};
 constexpr size_t kNamesMax = 32;
 
-class Factory : public proxy::FilterFactory {
- public:
-  explicit Factory(cache::OptionsPtr options) : options_(std::move(options)) {}
-  std::string_view name() const override { return "cache"; }
-  proxy::Filter* create(Arena& arena) const override {
-    return arena.make<cache::CacheFilter>(*options_, *cache::store());
-  }
-  bool sees_bare_answers() const override { return true; }
-
- private:
-  const cache::OptionsPtr options_;
-};
-
 class CacheSettings : public Settings {
  public:
   explicit CacheSettings(cache::OptionsPtr options) : options_(std::move(options)) {}
   std::unique_ptr<proxy::FilterFactory> make() const override {
-    return std::make_unique<Factory>(options_);
+    return std::make_unique<cache::Factory>(options_);
   }
 
  private:

@@ -9,12 +9,12 @@
 namespace weir::filters::cache {
 
 Shard::Shard(Slabs& slabs, const SipKey& secret, Eviction eviction, uint32_t number,
-             std::atomic<uint64_t>& age)
+             QueueAges& ages, QueueCells& cells)
     : slabs_(slabs),
       secret_(secret),
       entries_(slabs),
       tags_(slabs),
-      policy_(slabs, eviction, age),
+      policy_(slabs, eviction, ages, cells),
       number_(number) {}
 
 void Shard::enter(const Moment& now) {
@@ -132,12 +132,15 @@ void Shard::remove_all(Entry& entry, Garbage& garbage) {
   for (uint32_t left = entry.variants; left > 0; --left) remove(*entry.first, garbage);
 }
 
-bool Shard::evict(Garbage& garbage) {
-  Variant* const variant = policy_.choose(now_.hard);
+bool Shard::evict(Queue queue, Garbage& garbage) {
+  Variant* const variant = policy_.choose(queue, now_.hard);
   if (variant == nullptr) return false;
   counters.evictions += !is_old(*variant);
-  policy_.evict(*variant);
+  // Who has waited in vain in the small queue is known for a while.
+  const bool in_vain = variant->queue == Queue::kSmall && !is_old(*variant);
+  const uint64_t hash = variant->hash;
   remove(*variant, garbage);
+  if (in_vain) policy_.remember(hash);
   return true;
 }
 

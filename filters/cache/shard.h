@@ -66,9 +66,9 @@ class Shard {
     uint64_t purged = 0;
   };
 
-  // `age`: Policy's.
-  Shard(Slabs& slabs, const SipKey& secret, Eviction eviction, uint32_t number,
-        std::atomic<uint64_t>& age);
+  // `ages`, `cells`: Policy's.
+  Shard(Slabs& slabs, const SipKey& secret, Eviction eviction, uint32_t number, QueueAges& ages,
+        QueueCells& cells);
 
   std::mutex mutex;
 
@@ -87,8 +87,8 @@ class Shard {
   void exchange(Variant& variant, Object& object, Garbage& garbage);
   void remove(Variant& variant, Garbage& garbage);
   void remove_all(Entry& entry, Garbage& garbage);
-  // Of whom there is least need; false: there is nobody who could go.
-  bool evict(Garbage& garbage);
+  // The next one of a queue; false: nobody of those that were looked at can go.
+  bool evict(Queue queue, Garbage& garbage);
   // At most so many of older generations.
   size_t drop_old(size_t most, Garbage& garbage);
 

@@ -39,32 +39,33 @@ struct Slabs::Free {
 
 namespace {
 
-constexpr uint32_t kFirstCell = 65;  // behind the header
+constexpr uint32_t kFirstCell = 129;  // behind the header
 
 }  // namespace
 
 // Nothing of it is writable before it is in use, so that strict overcommitment counts the bound and
-// not the reserve. Small pages: one large one would be resident with a slab that is not in use.
-// Answers of other people's sites have no place in a core dump.
+// not the reserve. Large pages where the system has them: a slab is one, so none is resident that
+// is not in use. Answers of other people's sites have no place in a core dump.
 Slabs::Slabs(uint64_t bytes) {
   static_assert(sizeof(Header) <= kFirstCell * kCellBytes);
-  for (const uint64_t size : {kBytesMax, bytes}) {
-    void* const at =
-        ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (at == MAP_FAILED) continue;
-    base_ = static_cast<char*>(at);
+  for (const uint64_t size : {kBytesMax, bytes / kSlabBytes * kSlabBytes}) {
+    mapped_bytes_ = size + kSlabBytes;
+    mapping_ = ::mmap(nullptr, mapped_bytes_, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     reserved_bytes_ = size;
-    break;
+    if (mapping_ != MAP_FAILED) break;
   }
-  WEIR_CHECK(base_ != nullptr);
-  ::madvise(base_, reserved_bytes_, MADV_NOHUGEPAGE);
+  WEIR_CHECK(mapping_ != MAP_FAILED);
+  const auto at = reinterpret_cast<uintptr_t>(mapping_);
+  base_ = static_cast<char*>(mapping_) + (kSlabBytes - at % kSlabBytes) % kSlabBytes;
+  ::madvise(base_, reserved_bytes_, MADV_HUGEPAGE);
   ::madvise(base_, reserved_bytes_, MADV_DONTDUMP);
   set_limit(bytes);
 }
 
 Slabs::~Slabs() {
   ASAN_UNPOISON_MEMORY_REGION(base_, states_.size() * kSlabBytes);
-  ::munmap(base_, reserved_bytes_);
+  ::munmap(mapping_, mapped_bytes_);
 }
 
 Slabs::Header& Slabs::header(size_t slab) const {

@@ -1,4 +1,4 @@
-// The store's memory: one mapping, cut into slabs of 1 MiB, these into cells of 64 bytes, given out
+// The store's memory: one mapping, cut into slabs of 2 MiB, these into cells of 64 bytes, given out
 // in runs of cells. Pages are touched when they are first used, and what was given back is used
 // before anything new.
 //
@@ -21,10 +21,10 @@ namespace weir::filters::cache {
 class Slabs {
  public:
   static constexpr size_t kCellBytes = 64;
-  static constexpr size_t kSlabBytes = 1 << 20;
+  static constexpr size_t kSlabBytes = 2 << 20;  // a large page of most machines
   static constexpr uint32_t kSlabCells = kSlabBytes / kCellBytes;
   // The longest run.
-  static constexpr uint32_t kRunCellsMax = kSlabCells / 2;
+  static constexpr uint32_t kRunCellsMax = kSlabCells / 4;
   // Address space is taken for it at once, if the system lets us: a bound may rise at a reload.
   static constexpr uint64_t kBytesMax = uint64_t{128} << 30;
 
@@ -75,7 +75,7 @@ class Slabs {
   // Lengths below kExact have a list each, above it every power of two has kPerPower.
   static constexpr uint32_t kExact = 16;
   static constexpr unsigned kPerPower = 8;
-  static constexpr size_t kLists = 96;
+  static constexpr size_t kLists = 104;
   static constexpr int kLooksMax = 8;  // into a list whose runs may or may not be long enough
   enum class State : uint8_t { kFree, kInUse, kRetired };
   struct Header;
@@ -100,7 +100,9 @@ class Slabs {
   bool release_one();
   void make_writable();
 
-  char* base_ = nullptr;
+  void* mapping_ = nullptr;
+  uint64_t mapped_bytes_ = 0;
+  char* base_ = nullptr;  // in it, at a slab's border
   uint64_t reserved_bytes_ = 0;
 
   mutable std::mutex mutex_;  // of all below

@@ -12,13 +12,14 @@ namespace weir::filters::cache {
 Store::Store(const StoreOptions& options)
     : slabs_(std::clamp(options.memory_bytes, kMemoryMin, kMemoryMax)),
       secret_(SipKey::random()),
+      eviction_(options.eviction),
       ages_(options.shards),
       memory_bytes_(slabs_.limit_bytes()),
       max_object_bytes_(options.max_object_bytes) {
   WEIR_CHECK(std::has_single_bit(options.shards));
   for (size_t i = 0; i < options.shards; ++i) {
     shards_.push_back(std::make_unique<Shard>(slabs_, secret_, options.eviction,
-                                              static_cast<uint32_t>(i), ages_[i]));
+                                              static_cast<uint32_t>(i), ages_[i], cells_));
   }
 }
 
@@ -121,21 +122,24 @@ Slabs::Run Store::take(uint32_t wanted, uint32_t least, const Growing* by) {
   return {};
 }
 
-// The shard whose next one was used the longest ago. When all that it looks at are being read, it
-// has put them to the other end of its queue, and the next shard has its turn.
+// Of the shard whose oldest one is the oldest of all. Where that has to stay, it is not any more.
 bool Store::evict_one() {
-  for (size_t tries = 0; tries < shards_.size(); ++tries) {
+  for (size_t tries = 0; tries < 2 * shards_.size(); ++tries) {
+    const Queue queue = Policy::next(cells_, eviction_.load(std::memory_order_relaxed));
+    const bool small = queue == Queue::kSmall;
     size_t best = 0;
-    for (size_t i = 1; i < ages_.size(); ++i) {
-      if (ages_[i].load(std::memory_order_relaxed) < ages_[best].load(std::memory_order_relaxed)) {
-        best = i;
-      }
+    uint64_t best_age = UINT64_MAX;
+    for (size_t i = 0; i < ages_.size(); ++i) {
+      const uint64_t age = (small ? ages_[i].small : ages_[i].main).load(std::memory_order_relaxed);
+      if (age >= best_age) continue;
+      best = i;
+      best_age = age;
     }
     Shard& shard = *shards_[best];
     Garbage garbage(slabs_);
     const std::lock_guard lock(shard.mutex);
     shard.enter(now());
-    if (shard.evict(garbage)) return true;
+    if (shard.evict(queue, garbage)) return true;
   }
   return false;
 }

@@ -27,6 +27,7 @@
 
 #include "base/siphash.h"
 #include "filters/cache/meta.h"
+#include "filters/cache/policy.h"
 #include "filters/cache/reader.h"
 #include "filters/cache/slab.h"
 #include "filters/cache/store_options.h"
@@ -118,6 +119,7 @@ class Store {
   // At a reload. A lower bound evicts, in short steps, until the memory has been given back to the
   // kernel, but for what is being read: takes its time, for the config thread.
   void configure(const StoreOptions& options);
+  uint64_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
   // What a new body may have.
   uint64_t max_object_bytes() const { return max_object_bytes_.load(std::memory_order_relaxed); }
 
@@ -188,7 +190,9 @@ class Store {
 
   Slabs slabs_;
   const SipKey secret_;
-  std::vector<std::atomic<uint64_t>> ages_;     // per shard: Policy's
+  std::atomic<Eviction> eviction_;
+  std::vector<QueueAges> ages_;                 // per shard
+  QueueCells cells_;                            // of all
   std::vector<std::unique_ptr<Shard>> shards_;  // constant
   std::atomic<uint64_t> memory_bytes_;
   std::atomic<uint64_t> max_object_bytes_;

@@ -78,6 +78,7 @@ Survey Store::survey(size_t n) const {
 
 void Store::configure(const StoreOptions& options) {
   max_object_bytes_.store(options.max_object_bytes, std::memory_order_relaxed);
+  eviction_.store(options.eviction, std::memory_order_relaxed);
   for (const std::unique_ptr<Shard>& shard : shards_) {
     const std::lock_guard lock(shard->mutex);
     shard->policy().set(options.eviction);

@@ -86,7 +86,7 @@ class Brotli : public Encoder {
     WEIR_CHECK(state_ != nullptr);
     const int level = std::clamp(options.level, 1, BROTLI_MAX_QUALITY);
     set(BROTLI_PARAM_QUALITY, static_cast<uint32_t>(level));
-    set(BROTLI_PARAM_LGWIN, static_cast<uint32_t>(window_log(level, options.size_bytes)));
+    set(BROTLI_PARAM_LGWIN, static_cast<uint32_t>(window_log(options)));
     set(BROTLI_PARAM_SIZE_HINT,
         static_cast<uint32_t>(std::min<uint64_t>(options.size_bytes, uint64_t{1} << 30)));
     padding_bytes_ = std::min(options.padding_bytes, kPaddingMax);
@@ -122,10 +122,11 @@ class Brotli : public Encoder {
     WEIR_CHECK(BrotliEncoderSetParameter(state_, parameter, value) == BROTLI_TRUE);
   }
 
-  static int window_log(int level, uint64_t size_bytes) {
-    const int most = level > kLevelMax ? kWindowLogMax : kPassingWindowLog;
-    if (size_bytes == 0) return most;
-    return std::clamp(static_cast<int>(std::bit_width(size_bytes - 1)), kWindowLogMin, most);
+  static int window_log(const StreamOptions& options) {
+    const int most = options.wide ? kWindowLogMax : kPassingWindowLog;
+    if (options.size_bytes == 0) return most;
+    const int fitting = static_cast<int>(std::bit_width(options.size_bytes - 1));
+    return std::clamp(fitting, kWindowLogMin, most);
   }
 
   // Padding is a metadata block, which decoders skip (RFC 7932 9.2). One byte more than asked for:

@@ -131,6 +131,7 @@ bool compress_all(Encoding encoding, int level, std::span<const std::string_view
       make_kind(kind_of(encoding, level), {scratch.get(), kScratchBytes});
   StreamOptions options;
   options.level = level;
+  options.wide = true;
   for (const std::string_view span : spans) options.size_bytes += span.size();
   encoder->start(options);
   BoundedText text(out, max_bytes);

@@ -46,6 +46,9 @@ struct StreamOptions {
   // So many bytes that decoders skip stand before the data: what is said of BREACH in
   // compression.h.
   uint32_t padding_bytes = 0;
+  // Windows as large as clients take: a better ratio of what is long, for more memory (up to 30
+  // MiB) than what passes may have.
+  bool wide = false;
 };
 inline constexpr uint32_t kPaddingMax = 255;
 

@@ -20,8 +20,10 @@ namespace {
 // Server-sent events are small, and there may be many streams: they get small tables.
 constexpr uint64_t kLongLivedHintBytes = 32 * 1024;
 
-// The body of one answer. Owner: its filter. An encoder is borrowed from the first byte to the
-// last, not longer: most answers come in one piece, and one encoder is enough for all of these.
+// The body of one answer. Owner: its filter. An encoder is borrowed from the head to the last
+// byte, not longer: most answers come in one piece, and one encoder is enough for all of these. Of
+// an answer that is cut it goes back with the exchange's arena, not before: what is written may end
+// the exchange while the encoder is at work.
 class Stage final : public proxy::BodyStage, private Sink {
  public:
   void start(EncoderPool::Lease encoder, std::optional<uint64_t> length_bytes,
@@ -30,7 +32,6 @@ class Stage final : public proxy::BodyStage, private Sink {
     length_bytes_ = length_bytes;
     bytes_ = &bytes;
   }
-  void release() { encoder_.release(); }
 
   void put(std::string_view piece, Sink& out) override {
     if (!encoder_) return;  // more than was announced
@@ -77,9 +78,9 @@ class Compression final : public proxy::Filter {
   explicit Compression(const Options& options) : options_(options) {}
 
   proxy::Verdict on_request(proxy::FilterContext&, http::RequestHead& head) override {
-    wish_ = wish_of(options_, head);
-    place_ = {head.host, head.target};  // before an edit of Host
     const http::CacheFields fields(head.headers);
+    wish_ = wish_of(options_, head, fields);
+    place_ = {head.host, head.target};  // before an edit of Host
     if_none_match_ = fields.first(http::CacheField::kIfNoneMatch);
     if (!if_none_match_.empty() || fields.has(http::CacheField::kIfMatch)) {
       restore_tags(weak_tags(), place_, head.headers);
@@ -99,8 +100,6 @@ class Compression final : public proxy::Filter {
     }
     return proxy::Next{};
   }
-
-  void on_end(const proxy::Summary&) noexcept override { stage_.release(); }
 
  private:
   void compress(proxy::FilterContext& context, const Judgement& judgement,
@@ -156,9 +155,9 @@ class Factory : public proxy::FilterFactory {
   std::string_view name() const override { return "compression"; }
   proxy::Filter* create(Arena& arena) const override { return arena.make<Compression>(*options_); }
 
-  std::vector<std::string> explain(const http::RequestHead& head, std::string_view,
-                                   std::string_view) const override {
-    const Encoding encoding = wish_of(*options_, head).encoding;
+  std::vector<std::string> explain(const proxy::Explained& asked) const override {
+    const http::CacheFields fields(asked.head.headers);
+    const Encoding encoding = wish_of(*options_, asked.head, fields).encoding;
     if (encoding == Encoding::kIdentity) return {"the answer goes out as it is"};
     return {std::string(http::encoding_name(encoding)) + " at level " +
             std::to_string(options_->level_for(encoding)) +

@@ -56,12 +56,11 @@ bool is_of_plain_body(std::string_view name) {
 
 }  // namespace
 
-Wish wish_of(const Options& options, const http::RequestHead& head) {
+Wish wish_of(const Options& options, const http::RequestHead& head, const CacheFields& fields) {
   Wish wish;
   wish.is_head = head.method == http::Method::kHead;
   // Without chunks the end of the body could only be told by closing the connection.
   if (head.version == http::Version::kHttp10) return wish;
-  const CacheFields fields(head.headers);
   if (!fields.has(CacheField::kAcceptEncoding)) return wish;
   if (head.headers.find("x-no-compression") != nullptr) return wish;
   if (forbids_transforming(fields)) return wish;

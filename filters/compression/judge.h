@@ -16,7 +16,8 @@ struct Wish {
   Encoding encoding = Encoding::kIdentity;  // the one it would get
   bool is_head = false;
 };
-Wish wish_of(const Options& options, const http::RequestHead& head);
+Wish wish_of(const Options& options, const http::RequestHead& head,
+             const http::CacheFields& fields);  // of `head`
 
 struct Judgement {
   // Another client could get it in another coding: Vary has to say so.

@@ -30,7 +30,7 @@ class Zstd : public Encoder {
     check(ZSTD_CCtx_reset(context_, ZSTD_reset_session_only));
     const int level = std::clamp(options.level, 1, kLevelMost);
     set(ZSTD_c_compressionLevel, level);
-    set(ZSTD_c_windowLog, window_log(level, options.size_bytes));
+    set(ZSTD_c_windowLog, window_log(options));
     padding_bytes_ = std::min(options.padding_bytes, kPaddingMax);
     unflushed_ = false;
   }
@@ -66,11 +66,12 @@ class Zstd : public Encoder {
     check(ZSTD_CCtx_setParameter(context_, parameter, value));
   }
 
-  // Not larger than what is to come; levels above those of event loops are for what is stored.
-  static int window_log(int level, uint64_t size_bytes) {
-    const int most = level > kLevelMax ? kWindowLogMax : kPassingWindowLog;
-    if (size_bytes == 0) return most;
-    return std::clamp(static_cast<int>(std::bit_width(size_bytes - 1)), kWindowLogMin, most);
+  // Not larger than what is to come.
+  static int window_log(const StreamOptions& options) {
+    const int most = options.wide ? kWindowLogMax : kPassingWindowLog;
+    if (options.size_bytes == 0) return most;
+    const int fitting = static_cast<int>(std::bit_width(options.size_bytes - 1));
+    return std::clamp(fitting, kWindowLogMin, most);
   }
 
   // Padding is a frame that decoders skip (RFC 8878 3.1.2).

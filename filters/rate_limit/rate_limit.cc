@@ -24,16 +24,15 @@ class Factory : public proxy::FilterFactory {
   proxy::Filter* create(Arena& arena) const override {
     return arena.make<rate_limit::Request>(chain_);
   }
-  std::vector<std::string> explain(const http::RequestHead& head, std::string_view path,
-                                   std::string_view route) const override {
+  std::vector<std::string> explain(const proxy::Explained& of) const override {
     std::vector<std::string> lines;
     BlockPool pool;
     Arena arena(pool);
-    const rate_limit::Asked asked = {head, path, route, nullptr};
+    const rate_limit::Asked asked = {of.head, of.path, of.route_name, nullptr};
     for (const auto& limit : chain_) {
       lines.push_back(limit->name + ": " +
-                      (limit->skips(path) ? "skips the path"
-                                          : "counts by " + key_text(limit->key, asked, arena)));
+                      (limit->skips(of.path) ? "skips the path"
+                                             : "counts by " + key_text(limit->key, asked, arena)));
     }
     return lines;
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "admin/access.h"
+#include "admin/cache.h"
 #include "admin/health.h"
 #include "admin/maintenance.h"
 #include "admin/metrics_text.h"
@@ -73,6 +74,10 @@ constexpr Page kPages[] = {
 // clang-format on
 
 constexpr const char* kPostsUsage =
+    "/cache          JSON: what the cache holds; ?top=N of the answers in it\n"
+    "/cache/purge    POST {\"url\":\"https://...\"}, {\"prefix\":\"...\"}, {\"tag\":\"...\"} or "
+    "{\"all\":true}\n"
+    "                makes them void; with \"soft\":true they are validated instead\n"
     "/maintenance    JSON: what is closed; POST {\"name\":\"...\",\"state\":\"on\"} or \"off\" "
     "sets "
     "it\n"
@@ -99,15 +104,14 @@ proxy::Handler handler(StatusSource& source, const Page& entry, const PageAccess
   };
 }
 
-// A page whose POST has a body: `show` answers GET, the filter that `set` makes takes the POST.
-void add_page_with_body(StatusSource& source, const proxy::AdminConfig& config, proxy::Site& site,
-                        const char* path, proxy::PathMatch match,
-                        LocalReply (*show)(StatusSource&, const http::RequestHead&),
-                        std::shared_ptr<const proxy::FilterFactory> (*set)(StatusSource&,
-                                                                           const PageAccess&,
-                                                                           std::string)) {
+// `show` answers GET; the filter that `set` makes, if there is one, takes POST, which has a body.
+void add_page(StatusSource& source, const proxy::AdminConfig& config, proxy::Site& site,
+              const char* path, proxy::PathMatch match,
+              LocalReply (*show)(StatusSource&, const http::RequestHead&),
+              std::shared_ptr<const proxy::FilterFactory> (*set)(StatusSource&, const PageAccess&,
+                                                                 std::string)) {
   const PageAccess access = {
-      .posts = true, .any_name = config.address.is_unix(), .takes_body = true};
+      .posts = set != nullptr, .any_name = config.address.is_unix(), .takes_body = set != nullptr};
   proxy::Route& route = site.routes.emplace_back();
   route.name = path;
   route.match = match;
@@ -117,7 +121,7 @@ void add_page_with_body(StatusSource& source, const proxy::AdminConfig& config, 
     std::optional<LocalReply> refused = refusal_of(request, access, token);
     return refused ? std::move(*refused) : show(source, request);
   };
-  route.filters.push_back(set(source, access, config.token));
+  if (set != nullptr) route.filters.push_back(set(source, access, config.token));
   route.access_log = false;
   route.websocket = false;
 }
@@ -154,10 +158,12 @@ std::shared_ptr<const proxy::Snapshot> make_admin_snapshot(StatusSource& source,
     route.websocket = false;
   }
   // One for all servers: which one, the path tells.
-  add_page_with_body(source, config, site, kServersPath, proxy::PathMatch::kPrefix, show_server,
-                     set_server_on_post);
-  add_page_with_body(source, config, site, kMaintenancePath, proxy::PathMatch::kExact,
-                     show_maintenances, set_maintenance_on_post);
+  add_page(source, config, site, kServersPath, proxy::PathMatch::kPrefix, show_server,
+           set_server_on_post);
+  add_page(source, config, site, kMaintenancePath, proxy::PathMatch::kExact, show_maintenances,
+           set_maintenance_on_post);
+  add_page(source, config, site, kCachePath, proxy::PathMatch::kExact, show_cache, nullptr);
+  add_page(source, config, site, kPurgePath, proxy::PathMatch::kExact, show_purge, purge_on_post);
   site.router.build(site.routes);
   return snapshot;
 }

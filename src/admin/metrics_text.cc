@@ -16,6 +16,8 @@
 #include "admin/totals.h"
 #include "net/clock.h"
 #include "net/redis_config.h"
+#include "proxy/answer_store.h"
+#include "proxy/cache_result.h"
 #include "proxy/limit_stats.h"
 #include "proxy/split.h"
 #include "version.h"
@@ -376,6 +378,45 @@ void add_limit_modes(Families& families, const net::RedisConfig* redis) {
   add_value(family, {{"mode", "shared"}}, up ? shared : uint64_t{0});
 }
 
+// Without a cache the requests alone, which are none then.
+void add_cache(Families& families, const Workers& workers, proxy::AnswerStore* answers) {
+  MetricFamily& requests =
+      add_family(families, "weir_cache_requests_total",
+                 "Requests on routes with a cache, by what it did.", MetricType::Counter);
+  for (size_t i = 0; i < proxy::kCacheResults; ++i) {
+    uint64_t count = 0;
+    for (const Metrics* worker : workers) count += worker->cache_requests[i].value();
+    add_value(requests, {{"result", proxy::label_of(static_cast<proxy::CacheResult>(i))}}, count);
+  }
+  if (answers == nullptr) return;
+  const proxy::AnswerStats stats = answers->stats();
+  struct One {
+    const char* name;
+    const char* help;
+    MetricType type;
+    uint64_t value;
+  };
+  const One all[] = {
+      {"weir_cache_bytes", "Memory of all that is kept.", MetricType::Gauge, stats.bytes},
+      {"weir_cache_memory_bytes", "What it may be at most.", MetricType::Gauge, stats.memory_bytes},
+      {"weir_cache_objects", "Answers that are kept.", MetricType::Gauge, stats.objects},
+      {"weir_cache_oldest_age_seconds", "Age of the oldest answer.", MetricType::Gauge,
+       stats.oldest_age_ms / 1000},
+      {"weir_cache_hits_total", "Look-ups that found an answer, fresh or not.", MetricType::Counter,
+       stats.hits},
+      {"weir_cache_misses_total", "Look-ups that found none.", MetricType::Counter, stats.misses},
+      {"weir_cache_insertions_total", "Answers that were stored.", MetricType::Counter,
+       stats.insertions},
+      {"weir_cache_evictions_total", "Answers that went for want of room.", MetricType::Counter,
+       stats.evictions},
+      {"weir_cache_expirations_total", "Answers that went because they were of no more use.",
+       MetricType::Counter, stats.expirations},
+      {"weir_cache_purged_total", "Answers that purges have hit.", MetricType::Counter,
+       stats.purged},
+  };
+  for (const One& one : all) add_single(families, one.name, one.help, one.type, one.value);
+}
+
 void add_rare(Families& families) {
   static constexpr std::pair<const char*, const char*> kFamilies[] = {
       {"weir_upstream_failures_total", "Tries at a server that failed, by reason."},
@@ -444,9 +485,10 @@ void add_process(Families& families) {
 std::string metrics_text(StatusSource& source) {
   const Workers workers = source.worker_metrics();
   Families families;
+  const std::shared_ptr<const proxy::Snapshot> snapshot = source.snapshot();
   add_requests(families, workers);
   add_upstream_traffic(families, source, workers);
-  if (const auto snapshot = source.snapshot()) {
+  if (snapshot != nullptr) {
     add_clusters(families, *snapshot, workers);
     add_mirrors(families, *snapshot, workers);
     add_panics(families, *snapshot);
@@ -459,6 +501,7 @@ std::string metrics_text(StatusSource& source) {
   }
   add_ejections(families, source);
   add_rate_limits(families, workers);
+  add_cache(families, workers, snapshot == nullptr ? nullptr : snapshot->answers);
   add_handshakes(families, workers);
   add_compression(families, workers);
   add_rare(families);

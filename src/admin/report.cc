@@ -241,4 +241,25 @@ Result<std::string> server_report(std::string_view server_json) {
   return text;
 }
 
+std::string purge_json(const proxy::PurgeOrder& order) {
+  using What = proxy::PurgeOrder::What;
+  Json json = Json::object();
+  switch (order.what) {
+    case What::kUrl: json["url"] = order.text; break;
+    case What::kPrefix: json["prefix"] = order.text; break;
+    case What::kTag: json["tag"] = order.text; break;
+    case What::kAll: json["all"] = true; break;
+  }
+  if (order.soft) json["soft"] = true;
+  return to_line(json);
+}
+
+Result<std::string> purge_report(std::string_view answer_json) {
+  const Json answer = parse(answer_json);
+  if (at(answer, "error").is_string()) return text_of(at(answer, "error"));
+  if (!at(answer, "purged").is_number_unsigned()) return Result<std::string>::failure(kNotOurs);
+  const uint64_t purged = number_of(at(answer, "purged"));
+  return fmt::format("purged: {} answer{}\n", purged, purged == 1 ? "" : "s");
+}
+
 }  // namespace weir::admin

@@ -1,11 +1,12 @@
-// What `weir status`, `weir reload` and `weir drain` print: the admin's JSON as text for people.
-// Pure. Whatever the JSON holds, no control character of a name reaches the terminal.
+// What `weir status`, `weir reload`, `weir drain` and `weir purge` print: the admin's JSON as text
+// for people. Pure. Whatever the JSON holds, no control character of a name reaches the terminal.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "proxy/purge_order.h"
 
 namespace weir::admin {
 
@@ -22,5 +23,10 @@ Result<ReloadReport> reload_report(std::string_view receipt_json);
 // From the body of an answer about one server: its state in a line and what to beware of in
 // another, or why there is no such server.
 Result<std::string> server_report(std::string_view server_json);
+
+// The body of POST /cache/purge, and from the body of its answer how many answers were hit, or what
+// was wrong.
+std::string purge_json(const proxy::PurgeOrder& order);
+Result<std::string> purge_report(std::string_view answer_json);
 
 }  // namespace weir::admin

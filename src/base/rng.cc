@@ -28,11 +28,17 @@ void format_uuid4(RandomPool& random, char* out36) {
   bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0f) | 0x40);
   bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3f) | 0x80);
   static constexpr char kHex[] = "0123456789abcdef";
-  for (int i = 0; i < 16; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) *out36++ = '-';
-    *out36++ = kHex[bytes[i] >> 4];
-    *out36++ = kHex[bytes[i] & 15];
+  char digits[32];
+  for (size_t i = 0; i < sizeof(bytes); ++i) {
+    digits[2 * i] = kHex[bytes[i] >> 4];
+    digits[2 * i + 1] = kHex[bytes[i] & 15];
   }
+  std::memcpy(out36, digits, 8);
+  std::memcpy(out36 + 9, digits + 8, 4);
+  std::memcpy(out36 + 14, digits + 12, 4);
+  std::memcpy(out36 + 19, digits + 16, 4);
+  std::memcpy(out36 + 24, digits + 20, 12);
+  out36[8] = out36[13] = out36[18] = out36[23] = '-';
 }
 
 }  // namespace weir

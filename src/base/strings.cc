@@ -1,24 +1,16 @@
 #include "base/strings.h"
 
 #include <algorithm>
-#include <cstring>
+#include <charconv>
 #include <vector>
 
 namespace weir {
 
-bool iequals(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
+bool iequals_same_size(std::string_view a, std::string_view b) {
   for (size_t i = 0; i < a.size(); ++i) {
     if (a[i] != b[i] && to_lower(a[i]) != to_lower(b[i])) return false;
   }
   return true;
-}
-
-std::string_view trim_ows(std::string_view text) {
-  const auto is_ows = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_ows(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_ows(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 bool parse_u64(std::string_view digits, uint64_t& out) {
@@ -34,14 +26,7 @@ bool parse_u64(std::string_view digits, uint64_t& out) {
 }
 
 size_t format_u64(uint64_t value, char* out) {
-  char reversed[20];
-  size_t length = 0;
-  do {
-    reversed[length++] = static_cast<char>('0' + value % 10);
-    value /= 10;
-  } while (value != 0);
-  for (size_t i = 0; i < length; ++i) out[i] = reversed[length - 1 - i];
-  return length;
+  return static_cast<size_t>(std::to_chars(out, out + kNumberCharsMax, value).ptr - out);
 }
 
 size_t edit_distance(std::string_view a, std::string_view b) {

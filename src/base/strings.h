@@ -9,10 +9,28 @@
 
 namespace weir {
 
-bool iequals(std::string_view a, std::string_view b);    // ASCII, without regard to case
-std::string_view trim_ows(std::string_view text);        // spaces and tabs at both ends
+inline char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
+bool iequals_same_size(std::string_view a, std::string_view b);
+
+// ASCII, without regard to case. Most texts are told apart by their sizes.
+inline bool iequals(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && iequals_same_size(a, b);
+}
+
+inline bool is_ows(char c) { return c == ' ' || c == '\t'; }
+
+// Without spaces and tabs at both ends.
+inline std::string_view trim_ows(std::string_view text) {
+  while (!text.empty() && is_ows(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_ows(text.back())) text.remove_suffix(1);
+  return text;
+}
+
 bool parse_u64(std::string_view digits, uint64_t& out);  // decimal digits only, no overflow
-size_t format_u64(uint64_t value, char* out);            // at most 20 bytes; returns length
+
+inline constexpr size_t kNumberCharsMax = 20;
+size_t format_u64(uint64_t value, char* out);  // at most kNumberCharsMax; returns the length
 // The closest of `candidates` to `word` within an edit distance of 1/3 of its length, or empty.
 template <typename Range>
 std::string closest(std::string_view word, const Range& candidates);
@@ -23,8 +41,6 @@ struct TextHash {
   using is_transparent = void;
   size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
 };
-
-inline char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
 // Calls visit(item) for each comma-separated, trimmed, non-empty item (RFC 9110 5.6.1).
 template <typename Visit>

@@ -57,16 +57,28 @@ void for_each_coding(std::string_view line, Visit visit) {
   });
 }
 
-// What servers may choose among: weir's own and the registered ones that it only passes on.
-struct Letter {
-  std::string_view name;
-  std::string_view alias;
-  char letter;
-};
-constexpr Letter kLetters[] = {{"br", "", 'b'},       {"compress", "x-compress", 'c'},
-                               {"deflate", "", 'd'},  {"gzip", "x-gzip", 'g'},
-                               {"identity", "", 'i'}, {"zstd", "", 'z'}};
-constexpr size_t kLetterCount = std::size(kLetters);
+// What servers may choose among: weir's own and the registered ones that it only passes on. In the
+// order of the normal form.
+enum class Coding : uint8_t { kBr, kCompress, kDeflate, kGzip, kIdentity, kZstd, kOther };
+constexpr std::string_view kLetters = "bcdgiz";
+constexpr size_t kCodings = kLetters.size();
+
+Coding coding_of(std::string_view name) {
+  const auto is = [name](std::string_view wanted, Coding coding) {
+    return iequals(name, wanted) ? coding : Coding::kOther;
+  };
+  switch (name.size()) {
+    case 2: return is("br", Coding::kBr);
+    case 4: return to_lower(name[0]) == 'g' ? is("gzip", Coding::kGzip) : is("zstd", Coding::kZstd);
+    case 6: return is("x-gzip", Coding::kGzip);
+    case 7: return is("deflate", Coding::kDeflate);
+    case 8:
+      return to_lower(name[0]) == 'i' ? is("identity", Coding::kIdentity)
+                                      : is("compress", Coding::kCompress);
+    case 10: return is("x-compress", Coding::kCompress);
+    default: return Coding::kOther;
+  }
+}
 
 // The normal form as it is written.
 class Form {
@@ -79,23 +91,22 @@ class Form {
       any_said_ = true;
       return;
     }
-    for (size_t i = 0; i < kLetterCount; ++i) {
-      const Letter& letter = kLetters[i];
-      if (!iequals(name, letter.name) && !iequals(name, letter.alias)) continue;
-      weights_[i] = said_[i] ? std::min(weights_[i], weight) : weight;
-      said_[i] = true;
+    const auto i = static_cast<size_t>(coding_of(name));
+    if (i == static_cast<size_t>(Coding::kOther)) {
+      add_unknown(name, weight);
       return;
     }
-    add_unknown(name, weight);
+    weights_[i] = said_[i] ? std::min(weights_[i], weight) : weight;
+    said_[i] = true;
   }
 
   NormalForm finish() {
     if (!fits_) return {0, false};
     *at_++ = '=';
-    for (size_t i = 0; i < kLetterCount; ++i) {
-      const bool identity = kLetters[i].letter == 'i';
+    for (size_t i = 0; i < kCodings; ++i) {
+      const bool identity = i == static_cast<size_t>(Coding::kIdentity);
       const bool accepted = said_[i] ? weights_[i] > 0 : any_said_ ? any_ > 0 : identity;
-      if (accepted) *at_++ = kLetters[i].letter;
+      if (accepted) *at_++ = kLetters[i];
     }
     if (any_ > 0) *at_++ = '*';
     return {static_cast<size_t>(at_ - begin_), true};
@@ -104,7 +115,7 @@ class Form {
  private:
   // Unknown codings stand first, as they came: ",name", or ";name" for one that is ruled out.
   void add_unknown(std::string_view name, uint16_t weight) {
-    constexpr size_t kRest = kLetterCount + 2;
+    constexpr size_t kRest = kCodings + 2;
     const auto written = static_cast<size_t>(at_ - begin_);
     if (written + 1 + name.size() + kRest > kNormalEncodingsMax) {
       fits_ = false;
@@ -117,8 +128,8 @@ class Form {
   char* const begin_;
   char* at_;
   bool fits_ = true;
-  bool said_[kLetterCount] = {};
-  uint16_t weights_[kLetterCount] = {};
+  bool said_[kCodings] = {};
+  uint16_t weights_[kCodings] = {};
   bool any_said_ = false;
   uint16_t any_ = 0;
 };
@@ -128,14 +139,13 @@ class Form {
 std::string_view encoding_name(Encoding encoding) { return kNames[static_cast<size_t>(encoding)]; }
 
 bool read_encoding(std::string_view name, Encoding& out) {
-  for (size_t i = 0; i < kEncodings; ++i) {
-    if (!iequals(name, kNames[i])) continue;
-    out = static_cast<Encoding>(i);
-    return true;
+  switch (coding_of(name)) {
+    case Coding::kIdentity: out = Encoding::kIdentity; return true;
+    case Coding::kGzip: out = Encoding::kGzip; return true;
+    case Coding::kBr: out = Encoding::kBr; return true;
+    case Coding::kZstd: out = Encoding::kZstd; return true;
+    default: return false;
   }
-  if (!iequals(name, "x-gzip")) return false;
-  out = Encoding::kGzip;
-  return true;
 }
 
 AcceptEncoding::AcceptEncoding(const CacheFields& request) {

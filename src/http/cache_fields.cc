@@ -26,16 +26,20 @@ constexpr Named kLength16[] = {{"content-encoding", CacheField::kContentEncoding
 constexpr Named kLength17[] = {{"cdn-cache-control", CacheField::kCdnCacheControl},
                                {"if-modified-since", CacheField::kIfModifiedSince}};
 
+// REQUIRES names of one length. The ends tell nearly all others apart.
+bool is_name(std::string_view name, std::string_view wanted) {
+  return to_lower(name.front()) == wanted.front() && to_lower(name.back()) == wanted.back() &&
+         iequals(name, wanted);
+}
+
 CacheField one_of(std::string_view name, std::string_view wanted, CacheField field) {
-  return iequals(name, wanted) ? field : CacheField::kNone;
+  return is_name(name, wanted) ? field : CacheField::kNone;
 }
 
 template <size_t Size>
 CacheField one_of(std::string_view name, const Named (&wanted)[Size]) {
   for (const Named& candidate : wanted) {
-    if (to_lower(name.front()) == candidate.name.front() && iequals(name, candidate.name)) {
-      return candidate.field;
-    }
+    if (is_name(name, candidate.name)) return candidate.field;
   }
   return CacheField::kNone;
 }

@@ -115,18 +115,25 @@ inline size_t count_line_bytes(std::string_view text) {
   size_t at = 0;
   size_t count = 0;
 #if defined(__SSE2__)
-  const __m128i low = _mm_set1_epi8(0x1f);
-  const __m128i del = _mm_set1_epi8(0x7f);
-  const __m128i tab = _mm_set1_epi8('\t');
   const __m128i zero = _mm_setzero_si128();
-  const __m128i one = _mm_set1_epi8(1);
   __m128i sums = zero;
-  for (; at + 16 <= text.size(); at += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
-    const __m128i controls =
-        _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, low), bytes), _mm_cmpeq_epi8(bytes, del));
-    const __m128i counted = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), controls);
-    sums = _mm_add_epi64(sums, _mm_sad_epu8(_mm_and_si128(counted, one), zero));
+  // Of the 16 bytes at `from`, those whose byte in `ones` is 1.
+  const auto add = [&sums, zero](const char* from, __m128i ones) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+    const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+    const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+    const __m128i counted = _mm_andnot_si128(tab, _mm_or_si128(low, del));
+    sums = _mm_add_epi64(sums, _mm_sad_epu8(_mm_and_si128(counted, ones), zero));
+  };
+  for (; at + 16 <= text.size(); at += 16) add(text.data() + at, _mm_set1_epi8(1));
+  if (text.size() >= 16) {  // the last 16, without those that were counted
+    static constexpr std::array<char, 32> kZerosOnes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                                        0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1,
+                                                        1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const char* const ones = kZerosOnes.data() + (text.size() - at);
+    add(text.data() + text.size() - 16, _mm_loadu_si128(reinterpret_cast<const __m128i*>(ones)));
+    at = text.size();
   }
   count = static_cast<size_t>(_mm_cvtsi128_si64(sums)) +
           static_cast<size_t>(_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums)));

@@ -8,6 +8,11 @@
 #include "base/strings.h"
 #include "http/chars.h"
 
+#if defined(WEIR_LLHTTP_SSE42)
+// llhttp's automaton, compiled a second time (CMakeLists.txt).
+extern "C" int llhttp__internal_execute_sse42(llhttp_t*, const char* from, const char* to);
+#endif
+
 namespace weir::http {
 namespace {
 
@@ -57,6 +62,16 @@ const llhttp_settings_t& head_settings() {
     return made;
   }();
   return settings;
+}
+
+llhttp_errno_t execute(llhttp_t& parser, std::string_view head) {
+#if defined(WEIR_LLHTTP_SSE42)
+  if (__builtin_cpu_supports("sse4.2")) {
+    return static_cast<llhttp_errno_t>(
+        llhttp__internal_execute_sse42(&parser, head.data(), head.data() + head.size()));
+  }
+#endif
+  return llhttp_execute(&parser, head.data(), head.size());
 }
 
 Refusal refusal_of(llhttp_errno_t error) {
@@ -117,7 +132,7 @@ Refusal H1Parser::parse_fields(std::string_view head, bool request, HeaderList& 
   llhttp_t parser;
   llhttp_init(&parser, request ? HTTP_REQUEST : HTTP_RESPONSE, &head_settings());
   parser.data = &notes;
-  const llhttp_errno_t error = llhttp_execute(&parser, head.data(), head.size());
+  const llhttp_errno_t error = execute(parser, head);
   if (error == HPE_PAUSED) {
     // An end that llhttp sees elsewhere than scan_head() did would be a smuggled message.
     const bool all = llhttp_get_error_pos(&parser) == head.data() + head.size();

@@ -2,6 +2,7 @@
 // in which they came. Thread-confined; dies with the arena.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -111,11 +112,8 @@ class HeaderList {
   // Removes what `drop(header)` is true for and keeps the order of the rest.
   template <typename Drop>
   void remove_if(Drop drop) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < size_; ++i) {
-      if (!drop(static_cast<const Header&>(entries_[i]))) entries_[kept++] = entries_[i];
-    }
-    size_ = kept;
+    const auto drops = [&drop](const Header& header) { return drop(header); };
+    size_ = static_cast<uint32_t>(std::remove_if(entries_, entries_ + size_, drops) - entries_);
   }
   void clear() { size_ = 0; }
   void copy_from(const HeaderList& other);

@@ -18,6 +18,38 @@ bool comes_before(std::string_view a, std::string_view b) {
 // How a value is written.
 enum class Kind : uint8_t { kAbsent, kAsItCame, kFolded, kEncodings };
 
+bool is_delimiter(char c) { return c == ',' || c == ';' || c == '='; }
+
+// One line of a list: lower case but within quotes, no whitespace at delimiters, no empty members.
+// Writes at most line.size() + 1 bytes to `at`, the last one a comma for the next line; returns
+// where they end.
+char* fold(std::string_view line, char* at) {
+  bool member = false;  // one has begun
+  bool quoted = false;
+  bool spaced = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (quoted) {
+      *at++ = c;
+      if (c == '\\' && i + 1 < line.size()) *at++ = line[++i];
+      quoted = c != '"';
+      continue;
+    }
+    if (c == ' ' || c == '\t') {
+      spaced = true;
+      continue;
+    }
+    if (c == ',' && !member) continue;
+    if (spaced && member && !is_delimiter(at[-1]) && !is_delimiter(c)) *at++ = ' ';
+    spaced = false;
+    member = c != ',';
+    quoted = c == '"';
+    *at++ = to_lower(c);
+  }
+  if (member) *at++ = ',';
+  return at;
+}
+
 // Writes into a bounded place and keeps quiet once that is full.
 class KeyWriter {
  public:
@@ -25,15 +57,7 @@ class KeyWriter {
 
   bool fits() const { return fits_; }
   size_t size() const { return size_; }
-  char last() const { return out_[size_ - 1]; }
 
-  void put(char c) {
-    if (size_ == out_.size()) {
-      fits_ = false;
-    } else {
-      out_[size_++] = c;
-    }
-  }
   void put(std::string_view text) {
     if (text.size() > out_.size() - size_) {
       fits_ = false;
@@ -42,14 +66,21 @@ class KeyWriter {
     text.copy(out_.data() + size_, text.size());
     size_ += text.size();
   }
+  // As fold() does; what might not fit does not.
+  void put_folded(std::string_view line) {
+    if (line.size() >= out_.size() - size_) {
+      fits_ = false;
+      return;
+    }
+    size_ = static_cast<size_t>(fold(line, out_.data() + size_) - out_.data());
+  }
   void drop_last() { --size_; }
 
   // Leaves room for the length of what follows, and fills it in.
   size_t open(Kind kind) {
-    put(static_cast<char>(kind));
-    const size_t mark = size_;
-    put(std::string_view("\0\0\0\0", sizeof(uint32_t)));
-    return mark;
+    const char frame[1 + sizeof(uint32_t)] = {static_cast<char>(kind)};
+    put({frame, sizeof frame});
+    return size_ - sizeof(uint32_t);
   }
   void close(size_t mark) {
     if (!fits_) return;
@@ -63,36 +94,6 @@ class KeyWriter {
   bool fits_ = true;
 };
 
-bool is_delimiter(char c) { return c == ',' || c == ';' || c == '='; }
-
-// One line of a list: lower case but within quotes, no whitespace at delimiters, no empty members.
-// Leaves a comma at the end for the next line.
-void put_folded(std::string_view line, KeyWriter& key) {
-  bool member = false;  // one has begun
-  bool quoted = false;
-  bool spaced = false;
-  for (size_t i = 0; i < line.size() && key.fits(); ++i) {
-    const char c = line[i];
-    if (quoted) {
-      key.put(c);
-      if (c == '\\' && i + 1 < line.size()) key.put(line[++i]);
-      quoted = c != '"';
-      continue;
-    }
-    if (c == ' ' || c == '\t') {
-      spaced = true;
-      continue;
-    }
-    if (c == ',' && !member) continue;
-    if (spaced && member && !is_delimiter(key.last()) && !is_delimiter(c)) key.put(' ');
-    spaced = false;
-    member = c != ',';
-    quoted = c == '"';
-    key.put(to_lower(c));
-  }
-  if (member) key.put(',');
-}
-
 bool is_folded(std::string_view name) {
   return name == "accept" || name == "accept-language" || name == "accept-charset";
 }
@@ -105,7 +106,7 @@ void put_lines(std::string_view name, const HeaderList& headers, KeyWriter& key)
   for (const Header& header : headers) {
     if (!iequals(header.name, name)) continue;
     if (folded) {
-      put_folded(header.value, key);
+      key.put_folded(header.value);
     } else {
       if (key.size() != begin) key.put(", ");
       key.put(header.value);

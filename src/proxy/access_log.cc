@@ -1,11 +1,11 @@
 #include "proxy/access_log.h"
 
-#include <charconv>
 #include <cstring>
 #include <ctime>
 #include <utility>
 
 #include "base/escape.h"
+#include "base/strings.h"
 #include "net/tls.h"
 #include "upstream/cluster.h"
 
@@ -20,9 +20,7 @@ char* put(char* out, const char (&literal)[kSize]) {
   return out + kSize - 1;
 }
 
-char* put_number(char* out, uint64_t value) {
-  return std::to_chars(out, out + kNumberBytesMax, value).ptr;
-}
+char* put_number(char* out, uint64_t value) { return out + format_u64(value, out); }
 
 char* put_three_digits(char* out, uint64_t value) {
   out[0] = static_cast<char>('0' + value / 100);

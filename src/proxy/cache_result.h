@@ -23,4 +23,11 @@ constexpr std::string_view word_of(CacheResult result) {
   return kWords[static_cast<size_t>(result)];
 }
 
+// The metrics label.
+constexpr const char* label_of(CacheResult result) {
+  constexpr std::array<const char*, kCacheResults> kLabels = {"hit", "miss", "stale", "revalidated",
+                                                              "bypass"};
+  return kLabels[static_cast<size_t>(result)];
+}
+
 }  // namespace weir::proxy

@@ -27,6 +27,7 @@ class Exchange;
 class ProxyWorker;
 class Recorder;
 class ResponseSource;
+struct Route;
 struct Summary;
 
 // An answer that weir makes itself. Headers are added to the standard ones of local_reply.h. An
@@ -123,6 +124,15 @@ class Filter {
   virtual void on_end(const Summary&) noexcept {}
 };
 
+// A request that nobody has sent.
+struct Explained {
+  const http::RequestHead& head;
+  std::string_view scheme;
+  std::string_view path;  // as routes match it
+  const Route* route;     // null: none takes it
+  std::string_view route_name;
+};
+
 // Immutable, owned by the config snapshot, shared by all workers.
 class FilterFactory {
  public:
@@ -147,13 +157,8 @@ class FilterFactory {
   // backend may take for them, is dropped on every route of the site; on those with such a filter
   // by that itself, once it has looked at it (Exchange::drop_site_fields()).
   virtual std::span<const std::string> own_fields() const { return {}; }
-  // Lines for `weir explain`: what it looks at in such a request. `path`: as routes match it;
-  // `route`: its name.
-  virtual std::vector<std::string> explain(const http::RequestHead& /*head*/,
-                                           std::string_view /*path*/,
-                                           std::string_view /*route*/) const {
-    return {};
-  }
+  // Lines for `weir explain`: what it looks at in such a request.
+  virtual std::vector<std::string> explain(const Explained& /*asked*/) const { return {}; }
 };
 
 }  // namespace weir::proxy

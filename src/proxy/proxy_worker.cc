@@ -15,6 +15,7 @@
 #include "proxy/background.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
+#include "proxy/purge_feed.h"
 
 namespace weir::proxy {
 
@@ -46,6 +47,7 @@ ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
       shadows_(*this),
       redis_(std::make_unique<net::Redis>(net_)),
       redis_beat_(std::make_unique<net::RedisBeat>(net_, *redis_)),
+      purge_feed_(std::make_unique<PurgeFeed>(*this)),
       exchanges_(limits::kExchangesMax),
       give_back_(std::move(options.give_back)),
       connections_(std::make_unique<ConnectionList>()),
@@ -78,7 +80,7 @@ void ProxyWorker::publish(std::shared_ptr<const Snapshot> snapshot,
   if (before != nullptr) ++before->pins;  // until all slots have moved on
   log_.configure(snapshot->log.access);
   pools_.keep_only(snapshot->clusters);
-  use_redis(snapshot->redis);
+  use_redis(snapshot);
   for (const auto& cluster : snapshot->clusters) cluster->state->gate.configure(cluster->breaker);
   hold_bytes_ = snapshot->memory.hold_bytes();
   net_.set_read_max_bytes(snapshot->memory.read_bytes());
@@ -106,13 +108,15 @@ void ProxyWorker::publish(std::shared_ptr<const Snapshot> snapshot,
   if (before != nullptr) unpin(before);
 }
 
-void ProxyWorker::use_redis(const std::shared_ptr<const net::RedisConfig>& config) {
-  redis_->configure(config);
-  if (config != nullptr) {
-    redis_beat_->start();
-  } else {
-    redis_beat_->stop();
-  }
+// Null: none any more.
+void ProxyWorker::use_redis(const std::shared_ptr<const Snapshot>& snapshot) {
+  const bool uses = snapshot != nullptr && snapshot->redis != nullptr;
+  if (!uses || snapshot->answers == nullptr) purge_feed_->stop();
+  if (!uses) redis_beat_->stop();
+  redis_->configure(uses ? snapshot->redis : nullptr);
+  if (!uses) return;
+  redis_beat_->start();
+  if (snapshot->answers != nullptr) purge_feed_->start(snapshot);
 }
 
 Epoch* ProxyWorker::pin(uint32_t slot) {

@@ -33,6 +33,7 @@ class Background;
 class ClientConnection;
 struct Client;
 class Exchange;
+class PurgeFeed;
 
 // A snapshot as one worker uses it: exchanges pin it by a plain count.
 struct Epoch {
@@ -138,7 +139,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   void close_listener(uint32_t slot, bool serve_queue);
   void stop_if_done();
   void end_background();
-  void use_redis(const std::shared_ptr<const net::RedisConfig>& config);
+  void use_redis(const std::shared_ptr<const Snapshot>& snapshot);
 
   net::Worker net_;
   Metrics& metrics_;
@@ -151,6 +152,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   Shadows shadows_;
   std::unique_ptr<net::Redis> redis_;
   std::unique_ptr<net::RedisBeat> redis_beat_;
+  std::unique_ptr<PurgeFeed> purge_feed_;
   SlotMap<Exchange> exchanges_;
   std::function<void(std::shared_ptr<const Snapshot>)> give_back_;
   std::vector<std::unique_ptr<Epoch>> epochs_;  // the present one last

@@ -36,6 +36,7 @@ struct RedisConfig;
 
 namespace weir::proxy {
 
+class AnswerStore;
 namespace files {
 struct Files;
 }
@@ -203,6 +204,7 @@ struct Snapshot {
   std::vector<std::string> reserved_fields;
   std::shared_ptr<const net::RedisConfig> redis;  // null: none
   bool mirrors = false;                           // some route has a mirror
+  AnswerStore* answers = nullptr;                 // the process's cache; null: no route uses it
   std::vector<std::shared_ptr<const net::TlsCertificate>> certificates;
   std::vector<HostIndex> hosts;  // per listener
   std::vector<Site> sites;

@@ -37,8 +37,11 @@ void Exchange::write_upstream_head(upstream::ServerSide& conn, const upstream::S
     for (uint32_t i = 0; i < filters_seen_; ++i) filters_[i]->on_attempt(context, server, *head);
   }
   const std::string_view proto = scheme();
-  char peer_text[46];
-  const std::string_view peer = arena_.copy({peer_text, client_.peer().format(peer_text)});
+  std::string_view peer = client_ip();
+  if (identity_.client != client_.peer()) {
+    char text[46];
+    peer = arena_.copy({text, client_.peer().format(text)});
+  }
   std::string_view forwarded_for = peer;
   if (!identity_.forwarded_for.empty()) {
     forwarded_for = arena_.concat({identity_.forwarded_for, ", ", peer});

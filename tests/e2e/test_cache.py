@@ -1,38 +1,13 @@
 """The cache as clients and servers see it: what is kept, for whom, for how long."""
 import gzip
+import subprocess
 import threading
 import time
 
 import pytest
-from support.origin import Origin, by_request
+from support.library import FRESH, Library
 from support.waiting import in_threads, wait_for
 from support.weir import Weir, proxy
-
-FRESH = [("Cache-Control", "max-age=60")]
-
-
-class Library:
-    """An origin whose answers are set by path; counts who asked for what."""
-
-    def __init__(self):
-        self.answers = {}
-        self.origin = Origin(by_request(self._answer))
-
-    def _answer(self, conn, request):
-        path = request.target.partition("?")[0]
-        answer = self.answers.get(path, {"status": "404 Not Found", "body": b"nothing"})
-        if callable(answer):
-            return answer(conn, request)
-        return conn.answer(**answer)
-
-    def set(self, path, body=b"text", headers=FRESH, status="200 OK"):
-        self.answers[path] = {"body": body, "headers": headers, "status": status}
-
-    def count(self, path):
-        return sum(r.target.partition("?")[0] == path for r in self.origin.requests)
-
-    def last(self):
-        return self.origin.requests[-1]
 
 
 @pytest.fixture
@@ -620,8 +595,45 @@ def test_a_large_answer_is_compressed_in_the_background(library):
         assert first.get("Content-Encoding") == "gzip" and gzip.decompress(first.body) == body
         wait_for(lambda: encoded(weir, "/a", "gzip").get("Content-Length") is not None)
         later = encoded(weir, "/a", "gzip")
-        assert gzip.decompress(later.body) == body and len(later.body) <= len(first.body)
+        assert gzip.decompress(later.body) == body and len(later.body) < len(first.body)
+
+
+def test_what_is_popular_is_compressed_again(library):
+    body = b"".join(b"%d, " % (number * 7919 % 10_007) for number in range(4_000))
+    library.set("/a", body, FRESH + [("Content-Type", "text/plain")])
+    with cached(library, route={"compression": {"encodings": ["br"]}}) as weir:
+        weir.get("/a")
+        first = encoded(weir, "/a", "br")
         for _ in range(80):
-            encoded(weir, "/a", "gzip")
-        wait_for(lambda: len(encoded(weir, "/a", "gzip").body) < len(later.body))
-        assert gzip.decompress(encoded(weir, "/a", "gzip").body) == body
+            encoded(weir, "/a", "br")
+        wait_for(lambda: len(encoded(weir, "/a", "br").body) < len(first.body))
+        tool = subprocess.run(["brotli", "-d"], input=encoded(weir, "/a", "br").body, check=True,
+                              capture_output=True)
+        assert tool.stdout == body and library.count("/a") == 1
+
+
+def test_a_head_tells_whether_what_is_stored_still_holds(library):
+    library.answers["/a"] = conditional('"v1"', b"hello", [("Cache-Control", "no-cache")])
+    with cached(library) as weir:
+        weir.get("/a")
+        with weir.client() as client:
+            assert result(client.request("HEAD", "/a")) == "REVALIDATED"
+            assert library.last().method == "HEAD"
+            library.set("/a", b"other", FRESH + [("ETag", '"v2"')])
+
+            def only_head(conn, request):
+                assert request.method == "HEAD"
+                conn.send(b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "v2"\r\n\r\n')
+
+            library.answers["/a"] = only_head
+            assert client.request("HEAD", "/a").get("ETag") == '"v2"'
+            library.set("/a", b"other", FRESH + [("ETag", '"v2"')])
+            again = client.request("GET", "/a")
+            assert again.body == b"other" and result(again) == "MISS"
+        assert library.last().get("If-None-Match") is None  # the old one has gone
+
+
+def test_why_an_answer_is_not_kept_is_told(library):
+    library.set("/a", headers=[("Cache-Control", "private, max-age=60")])
+    with cached(library) as weir:
+        assert weir.get("/a").get("Cache-Status") == "weir; fwd=uri-miss; detail=private"

@@ -30,10 +30,10 @@ def decode(encoding, body):
 def prose(size, seed=1):
     """What shrinks, but not to nothing."""
     words = random.Random(seed)
-    text = b""
+    text = bytearray()
     while len(text) < size:
         text += b'{"id": %d, "name": "order %d"},' % (words.randrange(10**9), words.randrange(99))
-    return text[:size]
+    return bytes(text[:size])
 
 
 PAGE = prose(5000)
@@ -412,18 +412,41 @@ def encodings_of(clients):
 @pytest.mark.parametrize("kind, places", [("text/plain", 4), ("text/event-stream", 2)])
 def test_no_more_at_once_than_allowed(kind, places):
     """And places are free again when clients leave."""
-    slow = Slow([PAGE], kind)
-    with Origin(by_request(slow)) as origin, \
+    over = threading.Event()
+
+    def answer(conn, _):
+        conn.send(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n"
+                  "Transfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n")
+        over.wait(3 * WAIT_S)
+        return False
+
+    with Origin(by_request(answer)) as origin, \
             proxy(origin, route=on(max_concurrent=4)) as weir:
         for _ in range(2):
             clients = [begin(weir) for _ in range(6)]
             assert encodings_of(clients) == ["gzip"] * places + [None] * (6 - places)
             for client, _ in clients:
                 client.reset()
-            for _ in clients:
-                slow.seen.release()
             wait_for(lambda: weir.metric("requests_in_flight") == 0)
         assert weir.metric("weir_compression_refused_total") == 2 * (6 - places)
+        over.set()
+
+
+def test_clients_that_leave_in_the_middle():
+    """While much is on its way to them, compressed and not yet."""
+    page = prose(3_000_000)
+    with serve({"/": (page, html())}) as origin, \
+            proxy(origin, route=on(max_concurrent=6)) as weir:
+        for _ in range(5):
+            clients = [begin(weir, ENCODINGS[i % 3])[0] for i in range(10)]
+            for i, client in enumerate(clients):
+                client.read_exactly(i * 10_000)
+                client.reset()
+        wait_for(lambda: weir.metric("requests_in_flight") == 0)
+        with weir.client() as client:
+            for encoding in ENCODINGS:
+                answer = ask(client, encoding)
+                assert answer.get("Content-Encoding") == encoding and plain_of(answer) == page
 
 
 def test_finished_answers_hold_no_place():

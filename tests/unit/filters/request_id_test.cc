@@ -30,7 +30,7 @@ TEST_CASE("request_id filter: it is on by default") {
 TEST_CASE("request_id filter: the registry names it first") {
   REQUIRE(registry().size() >= 2);
   CHECK(registry()[0].key == "request_id");
-  CHECK(registry()[1].key == "headers");
+  CHECK(registry()[1].key == "compression");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "h1_support.h"
+#include "http/chars.h"
 
 using namespace weir::http;
 using weir::http::test::Request;
@@ -326,6 +327,30 @@ TEST_CASE("request field syntax", "[http][request]") {
     INFO(c);
     CHECK(status_of(with_host("X"s + c + "Y: v\r\n")) == 400);
   }
+}
+
+TEST_CASE("every byte is judged wherever it stands in a long field", "[http][request]") {
+  // Longer than the 16 bytes that the parser may look at together.
+  const std::string name = "X-" + std::string(38, 'n');
+  const std::string value(40, 'v');
+  const auto is_good = [](const std::string& field) {
+    Request request("");
+    const std::string head = "GET / HTTP/1.1\r\nHost: a\r\n" + field + "\r\n\r\n";
+    return !request.parser.parse_request(head, {}, request.head);
+  };
+  size_t wrong = 0;
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    for (size_t at = 0; at < name.size(); ++at) {
+      std::string field = name + ": " + value;
+      field[at] = c;
+      if (c != ':') wrong += is_good(field) != is_byte(c, kTokenByte);
+      field = name + ": " + value;
+      field[name.size() + 2 + at] = c;
+      wrong += is_good(field) != (c == '\t' || !is_byte(c, kControlByte));
+    }
+  }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("number of fields", "[http][request]") {

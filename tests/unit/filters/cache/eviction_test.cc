@@ -105,6 +105,21 @@ TEST_CASE("cache eviction: s3fifo remembers whom it has turned away") {
   CHECK(kept == 50);
 }
 
+// Everybody was used as often as is counted, and still there is room for a new one.
+TEST_CASE("cache eviction: s3fifo finds somebody where all are in use") {
+  Store store(options(Eviction::kS3Fifo));
+  const std::string body = pattern(500, 1);
+  int count = 0;
+  for (; store.stats().evictions == 0; ++count) {
+    REQUIRE(put(store, std::to_string(count), body));
+    for (int i = 0; i < 5; ++i) has(store, std::to_string(count));
+  }
+  for (int i = 0; i < 2'000; ++i) REQUIRE(put(store, "new" + std::to_string(i), body));
+  int kept = 0;
+  for (int i = 0; i < count; ++i) kept += has(store, std::to_string(i));
+  CHECK(kept > count * 8 / 10);
+}
+
 TEST_CASE("cache eviction: the policy may change while it works") {
   Store store(options(Eviction::kLru, 4));
   const std::string body = pattern(5'000, 1);
@@ -142,13 +157,13 @@ TEST_CASE("cache eviction: a lower bound gives memory back, a higher one takes i
   };
   churn(10'000);
   CHECK(store.stats().bytes > 60 << 20);
-  const uint64_t full = resident_bytes();
+  [[maybe_unused]] const uint64_t full = resident_bytes();
   Reader reader = get(store, store.survey(1).by_bytes.front().key);
   const std::string read = rest_of(reader);
   StoreOptions few = many;
   few.memory_bytes = 16 << 20;
   store.configure(few);
-  CHECK(store.stats().mapped_bytes <= 17 << 20);  // but for what is being read
+  CHECK(store.stats().mapped_bytes <= 18 << 20);  // but for what is being read
   CHECK(store.stats().bytes > 8 << 20);           // what need not go stays
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   CHECK(full - resident_bytes() > 44 << 20);

@@ -47,8 +47,12 @@ struct Answer {
   http::ResponseHead head;
 };
 
+Wish wish(const Asked& asked, const Options& options = {}) {
+  return wish_of(options, asked.head, http::CacheFields(asked.head.headers));
+}
+
 Encoding wished(const Fields& fields, const Options& options = {}) {
-  return wish_of(options, Asked(fields).head).encoding;
+  return wish(Asked(fields), options).encoding;
 }
 
 }  // namespace
@@ -80,10 +84,10 @@ TEST_CASE("compression: who gets nothing compressed") {
   CHECK(wished({{"Accept-Encoding", "gzip"}, {"Via", "1.1 cdn"}}) == Encoding::kGzip);
   Asked old(Fields{{"Accept-Encoding", "gzip"}});
   old.head.version = http::Version::kHttp10;
-  CHECK(wish_of({}, old.head).encoding == Encoding::kIdentity);
+  CHECK(wish(old).encoding == Encoding::kIdentity);
   const Asked head(Fields{{"Accept-Encoding", "gzip"}}, http::Method::kHead);
-  CHECK(wish_of({}, head.head).is_head);
-  CHECK(wish_of({}, head.head).encoding == Encoding::kGzip);
+  CHECK(wish(head).is_head);
+  CHECK(wish(head).encoding == Encoding::kGzip);
 }
 
 TEST_CASE("compression: which answers may be") {

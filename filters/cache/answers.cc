@@ -1,0 +1,123 @@
+#include "filters/cache/answers.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <utility>
+
+#include "base/check.h"
+#include "filters/cache/purge_keys.h"
+#include "filters/cache/purges.h"
+
+namespace weir::filters::cache {
+
+namespace {
+
+// Looking for the oldest answer takes a walk through all of them.
+constexpr uint64_t kOldestEveryMs = 5'000;
+
+uint64_t unix_ms() {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                   std::chrono::system_clock::now().time_since_epoch())
+                                   .count());
+}
+
+uint64_t age_ms(uint64_t now_ms, uint64_t stored_at_ms) {
+  return now_ms - std::min(now_ms, stored_at_ms);
+}
+
+std::vector<proxy::AnswerLine> lines_of(std::vector<SurveyLine>& lines, uint64_t now_ms) {
+  std::vector<proxy::AnswerLine> out;
+  for (SurveyLine& line : lines) {
+    out.push_back({std::move(line.key), std::move(line.secondary), line.hits, line.bytes,
+                   age_ms(now_ms, line.stored_at_ms), line.status});
+  }
+  return out;
+}
+
+class Answers final : public proxy::AnswerStore {
+ public:
+  explicit Answers(Store& store) : store_(store) {}
+
+  proxy::AnswerStats stats() override {
+    const StoreStats from = store_.stats();
+    proxy::AnswerStats stats;
+    stats.memory_bytes = store_.memory_bytes();
+    stats.bytes = from.bytes;
+    stats.mapped_bytes = from.mapped_bytes;
+    stats.growing_bytes = from.growing_bytes;
+    stats.objects = from.objects;
+    stats.keys = from.entries;
+    stats.oldest_age_ms = from.objects == 0 ? 0 : oldest_age_ms();
+    stats.hits = from.hits;
+    stats.misses = from.misses;
+    stats.insertions = from.insertions;
+    stats.evictions = from.evictions;
+    stats.expirations = from.expirations;
+    stats.purged = from.purged + outdated_.load(std::memory_order_relaxed);
+    return stats;
+  }
+
+  proxy::TopAnswers top(size_t n) override {
+    Survey survey = store_.survey(n);
+    const uint64_t now_ms = unix_ms();
+    return {lines_of(survey.by_hits, now_ms), lines_of(survey.by_bytes, now_ms)};
+  }
+
+  uint64_t purge(const proxy::PurgeOrder& order, const proxy::Snapshot& snapshot) override {
+    using What = proxy::PurgeOrder::What;
+    const Purge how = order.soft ? Purge::kSoft : Purge::kRemove;
+    uint64_t hits = 0;
+    switch (order.what) {
+      case What::kUrl:
+        for (const std::string& key : keys_of_url(order.text, snapshot)) {
+          hits += purge_url(store_, key, how);
+        }
+        break;
+      case What::kPrefix: {
+        const std::string prefix = key_prefix(order.text);
+        if (!prefix.empty()) hits = purge_prefix(store_, prefix, how);
+        break;
+      }
+      case What::kTag: hits = purge_tag(store_, order.text, how); break;
+      case What::kAll:
+        hits = store_.stats().objects;
+        purge_all(store_, how);
+        if (order.soft) outdated_.fetch_add(hits, std::memory_order_relaxed);
+        break;
+    }
+    return hits;
+  }
+
+  void outdate_all() override { purge_all(store_, Purge::kSoft); }
+  bool unused() override { return store_.stats().insertions == 0; }
+
+ private:
+  uint64_t oldest_age_ms() {
+    const uint64_t now_ms = unix_ms();
+    const std::lock_guard lock(mutex_);
+    if (age_ms(now_ms, looked_at_ms_) >= kOldestEveryMs || now_ms < looked_at_ms_) {
+      looked_at_ms_ = now_ms;
+      oldest_stored_at_ms_ = store_.survey(0).oldest_stored_at_ms;
+    }
+    return oldest_stored_at_ms_ == 0 ? 0 : age_ms(now_ms, oldest_stored_at_ms_);
+  }
+
+  Store& store_;
+  std::atomic<uint64_t> outdated_{0};  // by soft purges of all, which the store does not count
+  std::mutex mutex_;                   // guards what follows
+  uint64_t looked_at_ms_ = 0;
+  uint64_t oldest_stored_at_ms_ = 0;
+};
+
+}  // namespace
+
+// Never destroyed, as the store.
+proxy::AnswerStore& answers() {
+  WEIR_CHECK(store() != nullptr);
+  static Answers& all = *new Answers(*store());
+  return all;
+}
+
+}  // namespace weir::filters::cache
