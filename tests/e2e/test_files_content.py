@@ -1,4 +1,4 @@
-"""What clients get of the content of files: conditions, ranges, compressed siblings, large files."""
+"""What clients get of a file: conditions, ranges, compressed siblings, large ones."""
 import gzip
 import os
 import re
@@ -113,8 +113,8 @@ def test_ranges_that_cannot_be_or_do_not_count(edge):
     answer = ask(edge, "/static/letters.txt", [("Range", "bytes=26-")])
     assert (answer.status, answer.get("Content-Range")) == (416, "bytes */26")
     many = "bytes=" + ",".join(f"{i}-{i}" for i in range(0, 1000, 2))
-    for field in ("bytes=a-b", "lines=1-2", many):
-        assert ask(edge, "/static/letters.txt", [("Range", field)]).status in (200, 416)
+    for field, status in [("bytes=a-b", 200), ("lines=1-2", 200), (many, 200)]:
+        assert ask(edge, "/static/app.js", [("Range", field)]).status == status, field
     head = ask(edge, "/static/letters.txt", [("Range", "bytes=0-4")], "HEAD")
     assert (head.status, head.get("Content-Length")) == (200, "26")
 
@@ -222,7 +222,7 @@ def test_a_large_file_in_parts(edge, large):
 def test_a_large_file_over_http2(edge, large):
     with H2Client(edge.address) as client:
         answer = client.request(h2_get("/static/large.bin", ("range", "bytes=0-2999999")))
-        assert answer.get(":status") == "206" and answer.body == large[:3_000_000]
+        assert answer.status == 206 and answer.body == large[:3_000_000]
 
 
 def test_a_large_file_that_the_disk_has_to_bring(edge, large, root):
@@ -263,7 +263,7 @@ def test_a_file_that_shrinks_is_cut_and_never_filled_up(edge, root):
         os.truncate(path, 1 << 20)
         body = client.read_all()
     assert len(body) < len(content) and content.startswith(body)
-    assert edge.log_of("/static/shrinks.bin")[-1]["error"] == "weir: a file broke off"
+    assert edge.log_of("/static/shrinks.bin")[-1]["error"] == "weir: internal: a file broke off"
 
 
 def test_a_file_that_grows_is_sent_as_it_was_announced(edge, root):

@@ -119,6 +119,10 @@ Finding find(const Files& files, const Question& question, bool may_wait) {
   Finding found;
   Name name;
   if (!name.set(question.name)) return found;
+  if (question.name.empty() && !question.path.ends_with('/')) {  // of a route like "/static"
+    found.kind = Kind::kSlash;
+    return found;
+  }
   const bool is_folder = question.name.empty() || question.name.back() == '/';
   if (!is_folder) {
     open(files, question, may_wait, name, found);
