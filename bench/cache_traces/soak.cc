@@ -1,5 +1,6 @@
 #include "soak.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,12 +25,16 @@ struct Phase {
   const char* name;
   double mean_log;  // of sizes, which are log-normal
   double deviation;
-  bool sized;  // the length is known before
+  bool sized;          // the length is known before
+  unsigned per_mille;  // of all bytes
 };
 constexpr Phase kPhases[] = {
-    {"mixed, about 8 KB", 9.0, 1.6, true},    {"tiny, about 100 B", 4.6, 0.7, true},
-    {"large, about 700 KB", 13.5, 0.6, true}, {"mixed, length not known", 9.0, 1.6, false},
-    {"small, about 1 KB", 6.9, 0.8, true},    {"mixed, wide", 9.0, 2.4, false},
+    {"mixed, about 8 KB", 9.0, 1.6, true, 300},
+    {"tiny, about 100 B", 4.6, 0.7, true, 20},
+    {"large, about 700 KB", 13.5, 0.6, true, 250},
+    {"mixed, length not known", 9.0, 1.6, false, 200},
+    {"small, about 1 KB", 6.9, 0.8, true, 60},
+    {"mixed, wide", 9.0, 2.4, false, 170},
 };
 
 uint64_t resident_bytes() {
@@ -45,23 +50,34 @@ double seconds() {
   return duration<double>(steady_clock::now().time_since_epoch()).count();
 }
 
+// Of this thread.
 double cpu_seconds() {
   timespec now = {};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
+// Of this thread: how often it lost the CPU to others.
+long interruptions() {
+  rusage usage = {};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nivcsw;
+}
+
 class Soak {
  public:
-  explicit Soak(uint64_t bytes_per_phase)
-      : bytes_per_phase_(bytes_per_phase),
+  explicit Soak(uint64_t bytes)
+      : all_bytes_(bytes),
         bytes_(16 << 20, 'x'),
         before_(resident_bytes()),
         store_({.memory_bytes = kMemory}) {}
 
   void run(const Phase& phase) {
     std::lognormal_distribution<> sizes(phase.mean_log, phase.deviation);
-    longest_ = longest_cpu_ = 0;
+    longest_ = 0;
+    long_calls_ = 0;
+    interrupted_ = 0;
+    const uint64_t wanted = all_bytes_ / 1'000 * phase.per_mille;
     uint64_t done = 0;
     uint64_t objects = 0;
     uint64_t resident_most = 0;
@@ -69,7 +85,7 @@ class Soak {
     uint64_t next_look = 0;
     double in_store = 0;
     const uint64_t evicted = store_.stats().evictions;
-    while (done < bytes_per_phase_) {
+    while (done < wanted) {
       const uint64_t size =
           std::clamp<uint64_t>(static_cast<uint64_t>(sizes(random_)), 1, 16 << 20);
       const double begin = seconds();
@@ -80,15 +96,17 @@ class Soak {
       if (done < next_look) continue;
       next_look = done + (4 << 20);
       resident_most = std::max(resident_most, resident_bytes() - before_);
-      if (done > bytes_per_phase_ / 2) used_least = std::min(used_least, store_.stats().bytes);
+      if (done > wanted / 2) used_least = std::min(used_least, store_.stats().bytes);
     }
     const double mib = 1 << 20;
     std::printf(
-        "| %s | %.1f GB, %llu | %.1f MiB | %.1f MiB | %.2f ms (CPU %.2f ms) | %.2f us |"
+        "| %s | %.1f GB, %llu | %.1f MiB | %.1f MiB | %.2f ms; %llu over 1 ms | %llu | %.2f us |"
         " %llu |\n",
         phase.name, static_cast<double>(done) / 1e9, static_cast<unsigned long long>(objects),
         static_cast<double>(resident_most) / mib, static_cast<double>(used_least) / mib,
-        longest_ * 1e3, longest_cpu_ * 1e3, in_store / static_cast<double>(objects) * 1e6,
+        longest_ * 1e3, static_cast<unsigned long long>(long_calls_),
+        static_cast<unsigned long long>(interrupted_),
+        in_store / static_cast<double>(objects) * 1e6,
         static_cast<unsigned long long>(store_.stats().evictions - evicted));
     std::fflush(stdout);
   }
@@ -96,11 +114,16 @@ class Soak {
  private:
   template <typename Call>
   void timed(Call call) {
-    const double begin = seconds();
-    const double begin_cpu = cpu_seconds();
+    const long before = interruptions();
+    const double begin = cpu_seconds();
     call();
-    longest_cpu_ = std::max(longest_cpu_, cpu_seconds() - begin_cpu);
-    longest_ = std::max(longest_, seconds() - begin);
+    const double took = cpu_seconds() - begin;
+    if (interruptions() != before) {
+      ++interrupted_;
+      return;
+    }
+    longest_ = std::max(longest_, took);
+    long_calls_ += took > 1e-3;
   }
 
   // As the filter would: pieces as they come from a socket.
@@ -119,14 +142,15 @@ class Soak {
     if (room == Room::kOk) timed([&] { writer.finish(); });
   }
 
-  const uint64_t bytes_per_phase_;
+  const uint64_t all_bytes_;
   const std::string bytes_;
   const uint64_t before_;
   Store store_;
   std::mt19937_64 random_{1};
   uint64_t number_ = 0;
   double longest_ = 0;
-  double longest_cpu_ = 0;
+  uint64_t long_calls_ = 0;   // over 1 ms
+  uint64_t interrupted_ = 0;  // left out of both
 };
 
 }  // namespace
@@ -135,8 +159,8 @@ void run_soak(uint64_t gigabytes) {
   std::printf(
       "256 MiB; every phase pushes distinct objects through, one after the other\n\n"
       "| sizes | pushed, objects | resident, most | used, least | longest call |"
-      " per object | evicted |\n| --- | --- | --- | --- | --- | --- | --- |\n");
-  Soak soak(gigabytes * 1'000'000'000 / std::size(kPhases));
+      " interrupted | per object | evicted |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  Soak soak(gigabytes * 1'000'000'000);
   for (const Phase& phase : kPhases) soak.run(phase);
 }
 

@@ -26,7 +26,6 @@
 #include "proxy/log_writer.h"
 #include "proxy/proxy_worker.h"
 #include "stored.h"
-#include "stored.h"
 #include "tokens.h"
 
 namespace weir::micro {

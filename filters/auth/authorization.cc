@@ -5,14 +5,9 @@
 
 #include "base/base64.h"
 #include "base/strings.h"
+#include "http/chars.h"
 
 namespace weir::filters::auth {
-
-namespace {
-
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-
-}  // namespace
 
 Authorization find_authorization(const http::HeaderList& headers, std::string_view scheme) {
   using State = Authorization::State;
@@ -38,9 +33,7 @@ std::optional<Password> parse_basic(std::string_view credentials, Arena& arena) 
   if (!decode_base64(Base64::kStandard, credentials, out, size)) return std::nullopt;
   const std::string_view text(out.data(), size);
   const size_t colon = text.find(':');
-  if (colon == std::string_view::npos || std::any_of(text.begin(), text.end(), is_control)) {
-    return std::nullopt;
-  }
+  if (colon == std::string_view::npos || http::has_control(text)) return std::nullopt;
   const Password sent = {text.substr(0, colon), text.substr(colon + 1)};
   if (sent.password.size() > kPasswordBytes) return std::nullopt;
   return sent;

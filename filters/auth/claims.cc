@@ -46,12 +46,14 @@ Entry entry_of(std::string name, const Json& value) {
 class Collector {
  public:
   void add_members(const Json& object, const std::string& prefix, int depth) {
-    for (const auto& [name, value] : object.items()) {
+    const auto& members = object.get_ref<const Json::object_t&>();
+    if (depth == 0) entries_.reserve(members.size());
+    for (const auto& [name, value] : members) {
       if (!value.is_null() && fits(prefix.size() + name.size()))
         add(entry_of(prefix + name, value));
     }
     if (depth == kNestedMax) return;
-    for (const auto& [name, value] : object.items()) {
+    for (const auto& [name, value] : members) {
       if (value.is_object() && fits(prefix.size() + name.size())) {
         add_members(value, prefix + name + '.', depth + 1);
       }

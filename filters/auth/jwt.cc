@@ -10,10 +10,12 @@
 #include <variant>
 
 #include "base/limits.h"
+#include "base/strings.h"
 #include "filters/auth/jwt_options.h"
 #include "filters/auth/refusal.h"
 #include "filters/auth/request_part.h"
 #include "filters/auth/verified_table.h"
+#include "http/chars.h"
 #include "http/rules.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
@@ -94,10 +96,7 @@ bool allows(const ClaimRule& rule, const Claims& claims) {
 
 // What a field may carry and a reader gets as it was sent (RFC 9110 5.5).
 bool fits_field(std::string_view text) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
-  });
-  return plain && (text.empty() || (text.front() != ' ' && text.back() != ' '));
+  return !http::has_control(text) && trim_ows(text) == text;
 }
 
 // Lives in its exchange's arena; thread: the worker's.

@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "filters/auth/claims.h"
 #include "filters/auth/json.h"
+#include "http/chars.h"
 
 namespace weir::filters::auth {
 
@@ -161,11 +162,6 @@ TokenFault check_claims(const Json& payload, const TokenRules& rules, uint64_t n
   return TokenFault::kNone;
 }
 
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
 }  // namespace
 
 TokenFault verify_token(std::string_view token, const TokenKeys& keys, const TokenRules& rules,
@@ -186,7 +182,7 @@ TokenFault verify_token(std::string_view token, const TokenKeys& keys, const Tok
   if (fault != TokenFault::kNone) return fault;
   out.claims = claims_of(*payload);
   const proxy::Claims::Entry* const user = out.claims->find(rules.user_claim);
-  if (user != nullptr && has_control(user->text)) return TokenFault::kClaims;
+  if (user != nullptr && http::has_control(user->text)) return TokenFault::kClaims;
   return TokenFault::kNone;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/siphash.h"
 #include "filters/auth/password.h"
+#include "http/chars.h"
 
 namespace weir::filters::auth {
 
@@ -14,10 +15,8 @@ constexpr size_t kUserBytes = 255;
 constexpr size_t kFaultsMax = 10;  // of one file: it is likely to be all the same
 
 bool is_user_name(std::string_view name) {
-  const bool has_control = std::any_of(name.begin(), name.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-  });
-  return !name.empty() && name.size() <= kUserBytes && !has_control && trim_ows(name) == name;
+  return !name.empty() && name.size() <= kUserBytes && !http::has_control(name) &&
+         trim_ows(name) == name;
 }
 
 const SipKey& stand_in_key() {

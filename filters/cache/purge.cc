@@ -61,6 +61,7 @@ uint64_t Store::purge_tag(std::string_view tag, Purge how) {
     size_t left = 0;
     {
       const std::lock_guard lock(shard->mutex);
+      shard->enter(now());
       hits += shard->purge_growing(how, has_it);
       left = shard->tagged(tag);
     }

@@ -26,7 +26,7 @@ class Waiter {
 
  protected:
   Waiter() = default;
-  ~Waiter() = default;
+  virtual ~Waiter() = default;
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
 

@@ -48,8 +48,8 @@ struct Growing {
   uint64_t tail_bytes = 0;
   uint64_t written = 0;  // published, or about to be
   uint64_t expected_bytes = 0;
-  uint32_t counted_cells = 0;  // of the bytes that grow
-  Room room = Room::kOk;       // what the last call said; other than kOk: that is it
+  uint32_t counted_cells = 0;   // of the bytes that grow
+  Room room = Room::kNoMemory;  // what the last call said; other than kOk: no more is taken
 };
 
 // All methods REQUIRE that the caller holds `mutex`. Objects that leave go into `garbage`, which

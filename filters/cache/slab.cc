@@ -44,8 +44,9 @@ constexpr uint32_t kFirstCell = 129;  // behind the header
 }  // namespace
 
 // Nothing of it is writable before it is in use, so that strict overcommitment counts the bound and
-// not the reserve. Large pages where the system has them: a slab is one, so none is resident that
-// is not in use. Answers of other people's sites have no place in a core dump.
+// not the reserve. Where the system gives large pages unasked, none is resident that is not in use:
+// a slab is one. They are not asked for: the kernel would tidy up memory for them, 9 ms for one.
+// Answers of other people's sites have no place in a core dump.
 Slabs::Slabs(uint64_t bytes) {
   static_assert(sizeof(Header) <= kFirstCell * kCellBytes);
   for (const uint64_t size : {kBytesMax, bytes / kSlabBytes * kSlabBytes}) {
@@ -58,7 +59,6 @@ Slabs::Slabs(uint64_t bytes) {
   WEIR_CHECK(mapping_ != MAP_FAILED);
   const auto at = reinterpret_cast<uintptr_t>(mapping_);
   base_ = static_cast<char*>(mapping_) + (kSlabBytes - at % kSlabBytes) % kSlabBytes;
-  ::madvise(base_, reserved_bytes_, MADV_HUGEPAGE);
   ::madvise(base_, reserved_bytes_, MADV_DONTDUMP);
   set_limit(bytes);
 }
@@ -253,15 +253,18 @@ void Slabs::set_limit(uint64_t bytes) {
   }
 }
 
+// Strict overcommitment may have less than the limit: then the limit is what it has, about.
 void Slabs::make_writable() {
-  if (limit_ <= writable_) return;
-  char* const from = base_ + writable_ * kSlabBytes;
-  if (::mprotect(from, (limit_ - writable_) * kSlabBytes, PROT_READ | PROT_WRITE) == 0) {
-    writable_ = limit_;
-  } else {
-    WEIR_CHECK(writable_ > 0);
-    limit_ = writable_;  // strict overcommitment has no more
+  while (limit_ > writable_) {
+    char* const from = base_ + writable_ * kSlabBytes;
+    const size_t more = limit_ - writable_;
+    if (::mprotect(from, more * kSlabBytes, PROT_READ | PROT_WRITE) == 0) {
+      writable_ = limit_;
+    } else {
+      limit_ = writable_ + more / 2;
+    }
   }
+  WEIR_CHECK(writable_ > 0);
 }
 
 // Of the free slabs that may be resident beyond the limit. One at a time: the kernel takes some

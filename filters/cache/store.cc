@@ -150,6 +150,7 @@ bool Store::evict_predecessor(const Growing& growing) {
   Shard& shard = shard_of(growing.hash);
   Garbage garbage(slabs_);
   const std::lock_guard lock(shard.mutex);
+  shard.enter(now());
   Entry* const entry = shard.find({growing.key, growing.hash});
   if (entry == nullptr) return false;
   Variant* const variant = shard.find(*entry, growing.secondary);

@@ -105,9 +105,10 @@ class Store {
   static constexpr uint32_t kVariantsMax = 64;
   static constexpr size_t kTagsMax = 64;        // of one answer
   static constexpr size_t kTagBytesMax = 4096;  // of all its names
-  static constexpr size_t kKeyBytesMax =
-      16384;  // primary with Vary list; secondary. Over: not stored
-  static constexpr size_t kHeadBytesMax = 98304;  // head, suffix. Over: not stored
+  // Of a primary key with its Vary list, of a secondary key; of a head, of a suffix. Over: not
+  // stored.
+  static constexpr size_t kKeyBytesMax = 16384;
+  static constexpr size_t kHeadBytesMax = 98304;
   // Of the bound, what bodies may have that are not whole yet. Reached: append() has no memory.
   static constexpr uint64_t kGrowingShare = 2;  // a half
 
@@ -119,6 +120,7 @@ class Store {
   // At a reload. A lower bound evicts, in short steps, until the memory has been given back to the
   // kernel, but for what is being read: takes its time, for the config thread.
   void configure(const StoreOptions& options);
+  // The bound: less than configured where the system does not have that much.
   uint64_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
   // What a new body may have.
   uint64_t max_object_bytes() const { return max_object_bytes_.load(std::memory_order_relaxed); }
@@ -126,7 +128,7 @@ class Store {
   // Counts as a use. `secondary` is asked where the entry has a Vary list.
   Found find(std::string_view primary, SecondaryKey& secondary);
 
-  // Begins an answer for a key. Of nothing where there is no memory, or the key is too long.
+  // Begins an answer for a key. Of nothing where the key is too long.
   Writer begin(std::string_view primary);
   // Begins one more coding of an answer (or better bytes for one that it has): it is added to
   // whatever answer then has the same body, so a refresh in between does no harm. `expected_bytes`
@@ -134,7 +136,8 @@ class Store {
   Writer begin_encoding(const Reader& of, Encoding encoding, std::string_view suffix,
                         uint64_t expected_bytes);
   // A 304: the same bodies under another head. Who reads the old one keeps it. False: there is no
-  // memory, or the answer is not in the store any more. A soft purge is forgotten by it.
+  // memory, or the answer is not in the store any more. A soft purge is forgotten by it, also one
+  // that came while the origin was being asked: who minds removes instead.
   bool refresh(const Reader& of, const Meta& meta, std::string_view head);
   // Removes the very answer that `of` reads, if it is stored still.
   bool remove(const Reader& of);

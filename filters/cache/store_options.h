@@ -7,7 +7,7 @@
 namespace weir::filters::cache {
 
 enum class Eviction : uint8_t {
-  kLru,     // exact recency, per shard
+  kLru,     // recency: exact in a shard, among shards as of whole inserts
   kS3Fifo,  // resists scans, and what is asked for only once (policy.h)
 };
 

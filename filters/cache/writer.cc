@@ -100,6 +100,7 @@ Writer Store::begin_encoding(const Reader& of, Encoding encoding, std::string_vi
   growing->of = of;
   growing->expected_bytes = expected_bytes;
   if (!start_body(*growing, of.meta(), of.head(), encoding, suffix)) return {};
+  growing->room = Room::kOk;
   growing->object->content = object.content;
   for (size_t i = 0; i < kEncodings; ++i) {
     if (i == static_cast<size_t>(encoding) || object.bodies[i] == nullptr) continue;
@@ -192,8 +193,12 @@ bool Store::start_body(Growing& growing, const Meta& meta, std::string_view head
 bool Store::may_grow(Growing& growing, uint32_t cells) {
   const uint64_t limit =
       memory_bytes_.load(std::memory_order_relaxed) / Slabs::kCellBytes / kGrowingShare;
+  if (growing_cells_.fetch_add(cells, std::memory_order_relaxed) + cells > limit) {
+    growing_cells_.fetch_sub(cells, std::memory_order_relaxed);
+    return false;
+  }
   growing.counted_cells += cells;
-  return growing_cells_.fetch_add(cells, std::memory_order_relaxed) + cells <= limit;
+  return true;
 }
 
 void Store::stop_growing(Growing& growing) {
@@ -201,7 +206,6 @@ void Store::stop_growing(Growing& growing) {
 }
 
 Room Store::append(Growing& growing, std::string_view bytes) {
-  WEIR_ASSERT(growing.object != nullptr);
   if (growing.room == Room::kOk && growing.written + bytes.size() > max_object_bytes()) {
     growing.room = Room::kTooLarge;
   }

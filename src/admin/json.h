@@ -19,6 +19,9 @@ inline std::string to_line(const Json& json) {
 // A page of it. `why`: a literal, for the log.
 proxy::LocalReply json_reply(int status, const Json& body, const char* why = "");
 
+// A page that says what is wrong with the request. `why` as above.
+proxy::LocalReply error_reply(int status, const std::string& error, const char* why);
+
 // In UTC, with milliseconds.
 std::string rfc3339(uint64_t unix_ms);
 

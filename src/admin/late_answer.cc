@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "admin/json.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
@@ -9,8 +10,16 @@
 namespace weir::admin {
 
 namespace {
+
 constexpr uint64_t kLookMs = 8;
+// A few words in JSON, and some room for whoever writes more blanks. Reached: 413.
+constexpr uint64_t kBodyMaxBytes = 4096;
+
+proxy::LocalReply too_large() {
+  return error_reply(413, "the body is too large", "body too large");
 }
+
+}  // namespace
 
 proxy::Verdict LateAnswer::on_request(proxy::FilterContext& context, http::RequestHead& request) {
   if (request.method != http::Method::kPost) return proxy::Next{};
@@ -39,6 +48,19 @@ void LateAnswer::on_time() {
   proxy::Resume resume = std::move(wait_->resume);
   wait_.reset();
   std::move(resume).reply(std::move(*reply));
+}
+
+std::optional<proxy::LocalReply> BodyAnswer::begin(proxy::Exchange& exchange) {
+  if (exchange.request().content_length > kBodyMaxBytes) return too_large();
+  return std::nullopt;
+}
+
+// The listener's body timeout ends a request whose body does not come.
+std::optional<proxy::LocalReply> BodyAnswer::look(proxy::Exchange& exchange) {
+  if (exchange.body_bytes() > kBodyMaxBytes) return too_large();
+  const std::optional<std::string> body = exchange.whole_body();
+  if (!body) return std::nullopt;
+  return answer(exchange, *body);
 }
 
 }  // namespace weir::admin

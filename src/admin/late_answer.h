@@ -54,6 +54,17 @@ class LateAnswer : public proxy::Filter {
   std::optional<Wait> wait_;
 };
 
+// A POST that is answered when its body is there. Lives as above.
+class BodyAnswer : public LateAnswer {
+ public:
+  using LateAnswer::LateAnswer;
+
+ private:
+  std::optional<proxy::LocalReply> begin(proxy::Exchange& exchange) final;
+  std::optional<proxy::LocalReply> look(proxy::Exchange& exchange) final;
+  virtual proxy::LocalReply answer(proxy::Exchange& exchange, const std::string& body) = 0;
+};
+
 template <typename Answer>
 class LateAnswerFactory final : public proxy::FilterFactory {
  public:

@@ -15,12 +15,6 @@ using proxy::LocalReply;
 using proxy::Maintenance;
 using proxy::StatusSource;
 
-constexpr uint64_t kBodyMaxBytes = 4096;  // a name, a state and some room. Reached: 413.
-
-LocalReply failure(int status, const std::string& error, const char* why) {
-  return json_reply(status, Json::object({{"error", error}}), why);
-}
-
 Json state_json(const Maintenance& one) {
   Json by = Json::array();
   if (one.by_file()) by.push_back("file");
@@ -55,7 +49,7 @@ std::string read_wish(const std::string& body, Wish& out) {
 LocalReply set_maintenance(StatusSource& source, const std::string& body, std::string_view by) {
   Wish wish;
   if (const std::string wrong = read_wish(body, wish); !wrong.empty()) {
-    return failure(400, wrong, "no maintenance in the body");
+    return error_reply(400, wrong, "no maintenance in the body");
   }
   const std::shared_ptr<const proxy::Snapshot> snapshot = source.snapshot();
   const Maintenance* set = nullptr;
@@ -68,7 +62,8 @@ LocalReply set_maintenance(StatusSource& source, const std::string& body, std::s
     by_file = by_file || one.by_file();
   }
   if (set == nullptr) {
-    return failure(404, "no maintenance has the name \"" + wish.name + "\"", "no such maintenance");
+    return error_reply(404, "no maintenance has the name \"" + wish.name + "\"",
+                       "no such maintenance");
   }
   log_warn("admin: maintenance of {}: {}; asked for by {}", wish.name, wish.on ? "on" : "off", by);
   Json answer = state_json(*set);
@@ -76,23 +71,13 @@ LocalReply set_maintenance(StatusSource& source, const std::string& body, std::s
   return json_reply(200, answer);
 }
 
-class SetMaintenanceOnPost final : public LateAnswer {
+class SetMaintenanceOnPost final : public BodyAnswer {
  public:
-  using LateAnswer::LateAnswer;
+  using BodyAnswer::BodyAnswer;
 
  private:
-  static LocalReply too_large() { return failure(413, "the body is too large", "body too large"); }
-
-  std::optional<LocalReply> begin(proxy::Exchange& exchange) override {
-    if (exchange.request().content_length > kBodyMaxBytes) return too_large();
-    return std::nullopt;
-  }
-
-  std::optional<LocalReply> look(proxy::Exchange& exchange) override {
-    if (exchange.body_bytes() > kBodyMaxBytes) return too_large();
-    const std::optional<std::string> body = exchange.whole_body();
-    if (!body) return std::nullopt;
-    return set_maintenance(source(), *body, exchange.client_ip());
+  LocalReply answer(proxy::Exchange& exchange, const std::string& body) override {
+    return set_maintenance(source(), body, exchange.client_ip());
   }
 };
 

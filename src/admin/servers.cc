@@ -23,13 +23,6 @@ using proxy::LocalReply;
 using proxy::StatusSource;
 using upstream::Duty;
 
-// {"state":"drain"} and some room for whoever writes more blanks. Reached: 413.
-constexpr uint64_t kBodyMaxBytes = 4096;
-
-LocalReply failure(int status, const std::string& error, const char* why) {
-  return json_reply(status, Json::object({{"error", error}}), why);
-}
-
 // A broken escape stands for itself.
 std::string percent_decoded(std::string_view text) {
   std::string out;
@@ -113,10 +106,10 @@ std::string read_wish(const std::string& body, Duty& out) {
 LocalReply set_server(StatusSource& source, std::string_view path, const std::string& body,
                       std::string_view by) {
   const Found found = find_server(source, path);
-  if (found.server == nullptr) return failure(404, found.error, "no such server");
+  if (found.server == nullptr) return error_reply(404, found.error, "no such server");
   Duty wanted = Duty::kUp;
   if (const std::string wrong = read_wish(body, wanted); !wrong.empty()) {
-    return failure(400, wrong, "no state in the body");
+    return error_reply(400, wrong, "no state in the body");
   }
   const Duty before = upstream::set_duty(*found.server->state, wanted);
   if (wanted == Duty::kUp && before != Duty::kUp) {
@@ -133,24 +126,13 @@ LocalReply set_server(StatusSource& source, std::string_view path, const std::st
   return json_reply(200, answer);
 }
 
-// A request whose body is on its way: the listener's body timeout ends one that does not come.
-class SetServerOnPost final : public LateAnswer {
+class SetServerOnPost final : public BodyAnswer {
  public:
-  using LateAnswer::LateAnswer;
+  using BodyAnswer::BodyAnswer;
 
  private:
-  static LocalReply too_large() { return failure(413, "the body is too large", "body too large"); }
-
-  std::optional<LocalReply> begin(proxy::Exchange& exchange) override {
-    if (exchange.request().content_length > kBodyMaxBytes) return too_large();
-    return std::nullopt;
-  }
-
-  std::optional<LocalReply> look(proxy::Exchange& exchange) override {
-    if (exchange.body_bytes() > kBodyMaxBytes) return too_large();
-    const std::optional<std::string> body = exchange.whole_body();
-    if (!body) return std::nullopt;
-    return set_server(source(), exchange.request().path, *body, exchange.client_ip());
+  LocalReply answer(proxy::Exchange& exchange, const std::string& body) override {
+    return set_server(source(), exchange.request().path, body, exchange.client_ip());
   }
 };
 
@@ -158,7 +140,7 @@ class SetServerOnPost final : public LateAnswer {
 
 LocalReply show_server(StatusSource& source, const http::RequestHead& request) {
   const Found found = find_server(source, request.path);
-  if (found.server == nullptr) return failure(404, found.error, "no such server");
+  if (found.server == nullptr) return error_reply(404, found.error, "no such server");
   return json_reply(200, state_json(found));
 }
 

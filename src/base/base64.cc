@@ -7,24 +7,25 @@ namespace weir {
 
 namespace {
 
+constexpr uint8_t kValueBits = 0x3f;
 constexpr uint8_t kNone = 0xff;
 using Values = std::array<uint8_t, 256>;
 
-constexpr Values values_of(std::string_view last_two) {
+constexpr Values values_of(std::string_view digits) {
   Values values = {};
   values.fill(kNone);
-  constexpr std::string_view kFirst =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-  for (size_t i = 0; i < kFirst.size(); ++i) {
-    values[static_cast<unsigned char>(kFirst[i])] = static_cast<uint8_t>(i);
+  for (size_t i = 0; i < digits.size(); ++i) {
+    values[static_cast<unsigned char>(digits[i])] = static_cast<uint8_t>(i);
   }
-  values[static_cast<unsigned char>(last_two[0])] = 62;
-  values[static_cast<unsigned char>(last_two[1])] = 63;
   return values;
 }
 
-constexpr Values kStandardValues = values_of("+/");
-constexpr Values kUrlValues = values_of("-_");
+constexpr std::string_view kStandardDigits =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kUrlDigits =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr Values kStandardValues = values_of(kStandardDigits);
+constexpr Values kUrlValues = values_of(kUrlDigits);
 
 }  // namespace
 
@@ -38,18 +39,31 @@ bool decode_base64(Base64 form, std::string_view text, std::span<char> out, size
   const size_t bytes = text.size() / 4 * 3 + (rest == 0 ? 0 : rest - 1);
   if (rest == 1 || bytes > out.size()) return false;
   const Values& values = form == Base64::kUrl ? kUrlValues : kStandardValues;
-  uint32_t bits = 0;
-  uint32_t held = 0;
-  for (const char c : text) {
+  uint8_t seen = 0;
+  const auto value_of = [&values, &seen](char c) {
     const uint8_t value = values[static_cast<unsigned char>(c)];
-    if (value == kNone) return false;
-    bits = bits << 6 | value;
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    out[size++] = static_cast<char>(bits >> held & 0xff);
+    seen |= value;
+    return uint32_t{value};
+  };
+  char* to = out.data();
+  size_t at = 0;
+  for (; at + 4 <= text.size(); at += 4, to += 3) {
+    const uint32_t bits = value_of(text[at]) << 18 | value_of(text[at + 1]) << 12 |
+                          value_of(text[at + 2]) << 6 | value_of(text[at + 3]);
+    to[0] = static_cast<char>(bits >> 16);
+    to[1] = static_cast<char>(bits >> 8);
+    to[2] = static_cast<char>(bits);
   }
-  return (bits & ((1u << held) - 1)) == 0;  // what no byte has taken has to be zero
+  uint32_t left = 0;  // what no byte has taken has to be zero
+  if (rest != 0) {
+    const uint32_t bits = value_of(text[at]) << 12 | value_of(text[at + 1]) << 6 |
+                          (rest == 3 ? value_of(text[at + 2]) : 0);
+    to[0] = static_cast<char>(bits >> 10);
+    if (rest == 3) to[1] = static_cast<char>(bits >> 2);
+    left = bits & (rest == 3 ? 0x3 : 0x3ff);
+  }
+  size = bytes;
+  return (seen & ~kValueBits) == 0 && left == 0;
 }
 
 bool decode_base64(Base64 form, std::string_view text, std::string& out) {
@@ -58,6 +72,18 @@ bool decode_base64(Base64 form, std::string_view text, std::string& out) {
   const bool valid = decode_base64(form, text, std::span<char>(out), size);
   out.resize(valid ? size : 0);
   return valid;
+}
+
+void encode_base64(std::span<const uint8_t> bytes, char* out) {
+  for (size_t i = 0; i < bytes.size(); i += 3, out += 4) {
+    const size_t left = bytes.size() - i;
+    const uint32_t bits = uint32_t{bytes[i]} << 16 | (left > 1 ? uint32_t{bytes[i + 1]} << 8 : 0) |
+                          (left > 2 ? uint32_t{bytes[i + 2]} : 0);
+    out[0] = kStandardDigits[bits >> 18];
+    out[1] = kStandardDigits[bits >> 12 & kValueBits];
+    out[2] = left > 1 ? kStandardDigits[bits >> 6 & kValueBits] : '=';
+    out[3] = left > 2 ? kStandardDigits[bits & kValueBits] : '=';
+  }
 }
 
 }  // namespace weir

@@ -94,6 +94,8 @@ inline size_t find_control(std::string_view text, size_t at) {
   return at;
 }
 
+inline bool has_control(std::string_view text) { return find_control(text, 0) != text.size(); }
+
 // True when `text` is all kTargetByte: find it out 16 bytes at a time.
 inline bool all_target_bytes(std::string_view text) {
   size_t at = 0;

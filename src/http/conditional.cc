@@ -34,6 +34,9 @@ Validators validators_of(const CacheFields& answer, int64_t now_s) {
 
 Precondition check_preconditions(Evaluator evaluator, Method method, const CacheFields& request,
                                  const Validators* selected, int64_t now_s) {
+  constexpr MethodSet kWithoutRepresentation =
+      bit(Method::kConnect) | bit(Method::kOptions) | bit(Method::kTrace);
+  if ((bit(method) & kWithoutRepresentation) != 0) return Precondition::kProceed;
   if (evaluator == Evaluator::kOrigin) {
     if (request.has(CacheField::kIfMatch)) {
       if (!names(request, CacheField::kIfMatch, selected, TagComparison::kStrong)) {

@@ -30,8 +30,9 @@ enum class Precondition : uint8_t {
 // there is no Last-Modified (RFC 9111 4.3.2).
 enum class Evaluator : uint8_t { kOrigin, kCache };
 
-// RFC 9110 13.2.2, in its order. `selected` is null when there is no current representation. To be
-// asked only where the answer would otherwise be a 2xx (13.2.1).
+// RFC 9110 13.2.2, in its order; CONNECT, OPTIONS and TRACE have no preconditions (13.2.1).
+// `selected` is null when there is no current representation. To be asked only where the answer
+// would otherwise be a 2xx (13.2.1).
 Precondition check_preconditions(Evaluator evaluator, Method method, const CacheFields& request,
                                  const Validators* selected, int64_t now_s);
 

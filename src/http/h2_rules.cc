@@ -1,5 +1,6 @@
 #include "http/h2_rules.h"
 
+#include "base/base64.h"
 #include "base/strings.h"
 #include "http/chars.h"
 #include "http/h1_parser.h"
@@ -213,15 +214,9 @@ H2Refusal read_h2_trailers(const HeaderList& fields, HeaderList& out) {
 }
 
 std::string_view websocket_key(const uint8_t (&random)[kWebsocketKeyBytes], Arena& arena) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  constexpr size_t kChars = (kWebsocketKeyBytes + 2) / 3 * 4;
+  constexpr size_t kChars = base64_encoded(kWebsocketKeyBytes);
   auto* const text = static_cast<char*>(arena.allocate(kChars, 1));
-  for (size_t at = 0, in = 0; at < kChars; at += 4, in += 3) {
-    const auto byte = [&](size_t i) { return i < kWebsocketKeyBytes ? random[i] : 0u; };
-    const uint32_t bits = byte(in) << 16 | byte(in + 1) << 8 | byte(in + 2);
-    for (size_t i = 0; i < 4; ++i) text[at + i] = kDigits[bits >> (18 - 6 * i) & 63];
-  }
-  text[kChars - 2] = text[kChars - 1] = '=';  // 16 bytes leave one over
+  encode_base64(random, text);
   return {text, kChars};
 }
 

@@ -407,9 +407,8 @@ bool wants_trailers(const HeaderList& headers) {
   return wants;
 }
 
-bool same_variable(std::string_view a, std::string_view b) {
+bool same_variable_of_size(std::string_view a, std::string_view b) {
   const auto folded = [](char c) { return c == '_' ? '-' : to_lower(c); };
-  if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
     if (folded(a[i]) != folded(b[i])) return false;
   }

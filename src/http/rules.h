@@ -69,7 +69,10 @@ bool wants_trailers(const HeaderList& headers);
 
 // True for two names of which a backend makes one variable (CGI, WSGI, Rack, PHP): whatever their
 // case, and "_" for "-".
-bool same_variable(std::string_view a, std::string_view b);
+bool same_variable_of_size(std::string_view a, std::string_view b);  // sizes are equal
+inline bool same_variable(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && same_variable_of_size(a, b);
+}
 
 // A name / value that weir may send: a token; no CR, LF, NUL.
 bool is_token(std::string_view text);

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/base64.h"
+
 namespace weir::http {
 namespace {
 
@@ -72,16 +74,10 @@ Digest sha1(std::string_view first, std::string_view second) {
 }  // namespace
 
 std::string_view websocket_accept(std::string_view key, Arena& arena) {
-  constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  constexpr size_t kChars = 28;  // base64 of 20 bytes
+  constexpr size_t kChars = base64_encoded(kDigestBytes);
   const Digest digest = sha1(key, kGuid);
   auto* const text = static_cast<char*>(arena.allocate(kChars, 1));
-  for (size_t i = 0; i < kChars / 4; ++i) {
-    const auto byte = [&](size_t at) { return at < kDigestBytes ? uint32_t{digest[at]} : 0; };
-    const uint32_t bits = byte(3 * i) << 16 | byte(3 * i + 1) << 8 | byte(3 * i + 2);
-    for (size_t k = 0; k < 4; ++k) text[4 * i + k] = kAlphabet[bits >> (18 - 6 * k) & 63];
-  }
-  text[kChars - 1] = '=';
+  encode_base64(digest, text);
   return {text, kChars};
 }
 

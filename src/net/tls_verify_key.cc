@@ -72,11 +72,15 @@ Number number_of(std::string_view text) {
   return Number(BN_bin2bn(bytes_of(text), static_cast<int>(text.size()), nullptr));
 }
 
+// Looked up once: what EVP_sha256() returns is looked up by OpenSSL at each use.
 const EVP_MD* digest_of(const Algorithm& algorithm) {
+  static const EVP_MD* const k256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  static const EVP_MD* const k384 = EVP_MD_fetch(nullptr, "SHA384", nullptr);
+  static const EVP_MD* const k512 = EVP_MD_fetch(nullptr, "SHA512", nullptr);
   switch (algorithm.bits) {
-    case 256: return EVP_sha256();
-    case 384: return EVP_sha384();
-    case 512: return EVP_sha512();
+    case 256: return k256;
+    case 384: return k384;
+    case 512: return k512;
     default: return nullptr;
   }
 }
@@ -127,26 +131,50 @@ bool verify_hmac(std::string_view secret, const Algorithm& algorithm, std::strin
   return signature.size() == size && CRYPTO_memcmp(mac.data(), signature.data(), size) == 0;
 }
 
-bool verify_public(EVP_PKEY* key, const Algorithm& algorithm, std::string_view message,
-                   std::string_view signature) {
+// All that does not depend on the message, so that each verification copies it (which any thread
+// may) and looks nothing up. Null for the schemes that hash in a way of their own, and on failure.
+KeyContext prepare(EVP_PKEY* key, const Algorithm& algorithm) {
+  if (algorithm.scheme == Scheme::kEd) return nullptr;
+  const EVP_MD* const digest = digest_of(algorithm);
+  KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+  bool good = context != nullptr && EVP_PKEY_verify_init(context.get()) == 1 &&
+              EVP_PKEY_CTX_set_signature_md(context.get(), digest) == 1;
+  if (good && algorithm.scheme == Scheme::kRsaPss) {
+    good = EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PSS_PADDING) == 1 &&
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), RSA_PSS_SALTLEN_DIGEST) == 1 &&
+           EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), digest) == 1;
+  }
+  if (good) return context;
+  ERR_clear_error();
+  return nullptr;
+}
+
+bool verify_hashed(const EVP_PKEY_CTX* prepared, const Algorithm& algorithm,
+                   std::string_view message, std::string_view signature) {
   std::string der;
   if (algorithm.scheme == Scheme::kEc) {
     if (signature.size() != size_t{2} * algorithm.coordinate) return false;
     der = der_of(signature);
     signature = der;
   }
+  std::array<unsigned char, EVP_MAX_MD_SIZE> hash;
+  unsigned int size = 0;
+  const KeyContext context(prepared == nullptr ? nullptr : EVP_PKEY_CTX_dup(prepared));
+  const bool good =
+      context != nullptr &&
+      EVP_Digest(message.data(), message.size(), hash.data(), &size, digest_of(algorithm),
+                 nullptr) == 1 &&
+      EVP_PKEY_verify(context.get(), bytes_of(signature), signature.size(), hash.data(), size) == 1;
+  if (!good) ERR_clear_error();
+  return good;
+}
+
+bool verify_whole(EVP_PKEY* key, std::string_view message, std::string_view signature) {
   const DigestContext context(EVP_MD_CTX_new());
-  EVP_PKEY_CTX* settings = nullptr;  // the context's
-  const EVP_MD* digest = digest_of(algorithm);
-  bool good = context != nullptr &&
-              EVP_DigestVerifyInit(context.get(), &settings, digest, nullptr, key) == 1;
-  if (good && algorithm.scheme == Scheme::kRsaPss) {
-    good = EVP_PKEY_CTX_set_rsa_padding(settings, RSA_PKCS1_PSS_PADDING) == 1 &&
-           EVP_PKEY_CTX_set_rsa_pss_saltlen(settings, RSA_PSS_SALTLEN_DIGEST) == 1 &&
-           EVP_PKEY_CTX_set_rsa_mgf1_md(settings, digest) == 1;
-  }
-  good = good && EVP_DigestVerify(context.get(), bytes_of(signature), signature.size(),
-                                  bytes_of(message), message.size()) == 1;
+  const bool good = context != nullptr &&
+                    EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key) == 1 &&
+                    EVP_DigestVerify(context.get(), bytes_of(signature), signature.size(),
+                                     bytes_of(message), message.size()) == 1;
   if (!good) ERR_clear_error();
   return good;
 }
@@ -154,10 +182,29 @@ bool verify_public(EVP_PKEY* key, const Algorithm& algorithm, std::string_view m
 }  // namespace
 
 struct VerifyKey::Material {
-  Family family;
-  uint32_t bytes = 0;  // of a secret; of a curve's coordinate
-  std::string secret = {};
-  KeyHandle key = nullptr;
+  Material(Family of, uint32_t its_bytes, std::string_view its_secret, KeyHandle its_key)
+      : family(of), bytes(its_bytes), secret(its_secret), key(std::move(its_key)) {
+    for (size_t i = 0; key != nullptr && i < kSignatureAlgorithms; ++i) {
+      if (fits(kAlgorithms[i])) prepared[i] = prepare(key.get(), kAlgorithms[i]);
+    }
+  }
+
+  bool fits(const Algorithm& algorithm) const {
+    switch (algorithm.scheme) {
+      case Scheme::kHmac: return family == Family::kSecret && bytes * 8 >= algorithm.bits;
+      case Scheme::kRsa:
+      case Scheme::kRsaPss: return family == Family::kRsa;
+      case Scheme::kEc: return family == Family::kEc && bytes == algorithm.coordinate;
+      case Scheme::kEd: return family == Family::kEd;
+    }
+    return false;
+  }
+
+  const Family family;
+  const uint32_t bytes;  // of a secret; of a curve's coordinate
+  const std::string secret;
+  const KeyHandle key;
+  std::array<KeyContext, kSignatureAlgorithms> prepared = {};  // for the algorithms that it fits
 };
 
 std::optional<SignatureAlgorithm> signature_algorithm(std::string_view name) {
@@ -179,7 +226,7 @@ Result<VerifyKey::Ptr> VerifyKey::of_secret(std::string_view bytes) {
   if (bytes.size() < kBytesMin) return Result<Ptr>::failure("is shorter than 32 bytes");
   if (bytes.size() > kBytesMax) return Result<Ptr>::failure("is longer than 4096 bytes");
   return Ptr(new VerifyKey(std::make_unique<const Material>(
-      Material{Family::kSecret, static_cast<uint32_t>(bytes.size()), std::string(bytes)})));
+      Family::kSecret, static_cast<uint32_t>(bytes.size()), bytes, nullptr)));
 }
 
 Result<VerifyKey::Ptr> VerifyKey::of_rsa(std::string_view modulus, std::string_view exponent) {
@@ -204,8 +251,7 @@ Result<VerifyKey::Ptr> VerifyKey::of_rsa(std::string_view modulus, std::string_v
              OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) == 1);
   KeyHandle key = key_of("RSA", builder.get());
   if (key == nullptr) return Result<Ptr>::failure("is no RSA key");
-  return Ptr(new VerifyKey(
-      std::make_unique<const Material>(Material{Family::kRsa, 0, {}, std::move(key)})));
+  return Ptr(new VerifyKey(std::make_unique<const Material>(Family::kRsa, 0, "", std::move(key))));
 }
 
 Result<VerifyKey::Ptr> VerifyKey::of_ec(std::string_view curve, std::string_view x,
@@ -229,7 +275,7 @@ Result<VerifyKey::Ptr> VerifyKey::of_ec(std::string_view curve, std::string_view
     return Result<Ptr>::failure("is no point of its curve");
   }
   return Ptr(new VerifyKey(
-      std::make_unique<const Material>(Material{Family::kEc, of->coordinate, {}, std::move(key)})));
+      std::make_unique<const Material>(Family::kEc, of->coordinate, "", std::move(key))));
 }
 
 Result<VerifyKey::Ptr> VerifyKey::of_okp(std::string_view curve, std::string_view x) {
@@ -242,32 +288,23 @@ Result<VerifyKey::Ptr> VerifyKey::of_okp(std::string_view curve, std::string_vie
     ERR_clear_error();
     return Result<Ptr>::failure("is no point of its curve");
   }
-  return Ptr(new VerifyKey(
-      std::make_unique<const Material>(Material{Family::kEd, 0, {}, std::move(key)})));
+  return Ptr(new VerifyKey(std::make_unique<const Material>(Family::kEd, 0, "", std::move(key))));
 }
 
 bool VerifyKey::is_secret() const { return material_->family == Family::kSecret; }
 
 bool VerifyKey::fits(SignatureAlgorithm algorithm) const {
-  const Algorithm& entry = entry_of(algorithm);
-  switch (entry.scheme) {
-    case Scheme::kHmac: return is_secret() && material_->bytes * 8 >= entry.bits;
-    case Scheme::kRsa:
-    case Scheme::kRsaPss: return material_->family == Family::kRsa;
-    case Scheme::kEc:
-      return material_->family == Family::kEc && material_->bytes == entry.coordinate;
-    case Scheme::kEd: return material_->family == Family::kEd;
-  }
-  return false;
+  return material_->fits(entry_of(algorithm));
 }
 
 bool VerifyKey::verify(SignatureAlgorithm algorithm, std::string_view message,
                        std::string_view signature) const {
   WEIR_CHECK(fits(algorithm));
-  if (is_secret()) {
-    return verify_hmac(material_->secret, entry_of(algorithm), message, signature);
-  }
-  return verify_public(material_->key.get(), entry_of(algorithm), message, signature);
+  const Algorithm& entry = entry_of(algorithm);
+  if (is_secret()) return verify_hmac(material_->secret, entry, message, signature);
+  if (entry.scheme == Scheme::kEd) return verify_whole(material_->key.get(), message, signature);
+  const KeyContext& prepared = material_->prepared[static_cast<size_t>(algorithm)];
+  return verify_hashed(prepared.get(), entry, message, signature);
 }
 
 }  // namespace weir::net

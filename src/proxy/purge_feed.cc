@@ -56,7 +56,7 @@ void PurgeFeed::ask() {
   net::Redis& redis = worker_.redis();
   if (snapshot_ == nullptr || !redis.up() || call_.waiting()) return;
   if (!purge_log().begin(*redis.config()->state, worker_.net().now_ms(), asked_)) return;
-  const auto arguments = static_cast<uint32_t>(3 + asked_.entries.size());
+  const auto arguments = static_cast<uint32_t>(4 + asked_.entries.size());
   if (!redis.call(call_, kPurgeScript, 1, arguments)) purge_log().miss(asked_);
 }
 
@@ -65,6 +65,7 @@ void PurgeFeed::write_words(net::RedisCommand& command) {
   command.add(static_cast<int64_t>(asked_.number));
   command.add(asked_.name);
   command.add(asked_.instance + ".0-" + std::to_string(asked_.token));
+  command.add(int64_t{asked_.renews ? 1 : 0});
   for (const auto& [name, order] : asked_.entries) command.add(name + " " + order);
 }
 

@@ -8,37 +8,39 @@
 
 namespace weir::proxy {
 
-// A sorted set: the number is the score, so that one key holds all. Entries go from its bottom only
-// and numbers are given one by one, so that the k-th behind a known one has its number and k. An
-// entry that stands already was told by a call whose reply got lost. The list goes a day after the
-// last instance has asked. Replies stay below what a reader takes (limits::kRedisReplyBytes).
+// A sorted set: the number is the score, so that one key holds all. Numbers are given one by one,
+// and entries go from the bottom only, so that places tell numbers: one command reads all there is
+// to read, and a user of Redis needs the right to ZRANGE alone besides what other scripts need. An
+// entry that stands already was told by a call whose reply got lost. Replies stay below what a
+// reader takes (limits::kRedisReplyBytes).
 const net::RedisScript kPurgeScript = {R"(
 local list, at, name = KEYS[1], tonumber(ARGV[1]), ARGV[2]
-local keep, most, bytes_most, day = 10000, 256, 40000, 86400000
-local function name_of(entry) return string.match(entry, '^%S+') end
-local last = redis.call('ZREVRANGE', list, 0, 0, 'WITHSCORES')
-if not last[1] then
+local keep, most, bytes_most, day_ms = 10000, 256, 40000, 86400000
+local function name_of(entry) return string.match(entry, '^%S*') end
+local last = redis.call('ZRANGE', list, -1, -1, 'WITHSCORES')
+local fresh = not last[1]
+if fresh then
   redis.call('ZADD', list, 1, ARGV[3])
   last = {ARGV[3], '1'}
 end
 local number, last_name = tonumber(last[2]), name_of(last[1])
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   if redis.call('ZADD', list, 'NX', number + 1, ARGV[i]) == 1 then
     number, last_name = number + 1, name_of(ARGV[i])
   end
 end
-local extra = redis.call('ZCARD', list) - keep
-if extra > 0 then redis.call('ZREMRANGEBYRANK', list, 0, extra - 1) end
-if redis.call('PTTL', list) < day / 2 then redis.call('PEXPIRE', list, day) end
-local known = redis.call('ZRANGEBYSCORE', list, at, at)
-if not known[1] or name_of(known[1]) ~= name then return {0, number, last_name, 0} end
-local news = redis.call('ZRANGEBYSCORE', list, '(' .. string.format('%.0f', at), '+inf',
-                        'LIMIT', 0, most)
+if fresh or ARGV[4] == '1' or #ARGV > 4 then
+  redis.call('ZREMRANGEBYSCORE', list, '-inf', number - keep)
+  redis.call('PEXPIRE', list, day_ms)
+end
+local place = at - (number - redis.call('ZCARD', list) + 1)
+local news = place >= 0 and redis.call('ZRANGE', list, place, place + most) or {}
+if not news[1] or name_of(news[1]) ~= name then return {0, number, last_name, 0} end
 local reply, bytes = {1, at, name, 0}, 0
-for i, entry in ipairs(news) do
-  bytes = bytes + #entry
-  if i > 1 and bytes > bytes_most then break end
-  reply[2], reply[3], reply[4 + i] = at + i, name_of(entry), entry
+for i = 2, #news do
+  bytes = bytes + #news[i]
+  if i > 2 and bytes > bytes_most then break end
+  reply[2], reply[3], reply[3 + i] = at + i - 1, name_of(news[i]), news[i]
 end
 if reply[2] < number then reply[4] = 1 end
 return reply
@@ -76,7 +78,7 @@ bool PurgeLog::begin(const net::RedisState& redis, uint64_t now_ms, Question& ou
     number_ = 0;
     name_.clear();
   }
-  out = {token_, instance_, number_, name_, {}};
+  out = {token_, instance_, number_, name_, token_ % kRenewEvery == 1, {}};
   size_t bytes = 0;
   for (const Waiting& one : waiting_) {
     bytes += one.order.size();

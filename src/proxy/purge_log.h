@@ -25,9 +25,10 @@ namespace weir::proxy {
 
 struct Snapshot;
 
-// The list: appends what ARGV has from the 4th on, tells what stands behind ARGV[1].
+// The list: appends what ARGV has from the 5th on, tells what stands behind ARGV[1].
 //   KEYS[1] the list; ARGV: the number of the last known entry and its name, a name for the first
-//   entry of a list that is not there; "NAME ORDER" (text_of_order()) of what is to be appended
+//   entry of a list that is not there, 1 to make it last another day; "NAME ORDER"
+//   (text_of_order()) of what is to be appended
 //   reply: 1 where that last entry is in the list, else 0; the number and the name of the last
 //   entry that the reply reaches; 1 where there is more; entries as they were appended
 extern const net::RedisScript kPurgeScript;
@@ -43,6 +44,8 @@ class PurgeLog {
   // How often one of the workers asks, and for how long the others let it.
   static constexpr uint64_t kAskMs = 350;
   static constexpr uint64_t kBusyMs = 15'000;
+  // Questions, after which the list is made to last longer: some minutes of the day that it has.
+  static constexpr uint64_t kRenewEvery = 500;
 
   // One that asks. Its `token` of another call is void.
   struct Question {
@@ -50,6 +53,7 @@ class PurgeLog {
     std::string instance;
     uint64_t number = 0;  // of the last known entry; 0: none is
     std::string name;
+    bool renews = false;
     std::vector<std::pair<std::string, std::string>> entries;  // name, order
   };
   struct News {

@@ -21,8 +21,10 @@ class Claims {
 
   // Of two of one name the first counts.
   explicit Claims(std::vector<Entry> entries) : entries_(std::move(entries)) {
-    std::stable_sort(entries_.begin(), entries_.end(),
-                     [](const Entry& a, const Entry& b) { return a.name < b.name; });
+    const auto before = [](const Entry& a, const Entry& b) { return a.name < b.name; };
+    if (!std::is_sorted(entries_.begin(), entries_.end(), before)) {
+      std::stable_sort(entries_.begin(), entries_.end(), before);
+    }
   }
   // Null: the token says nothing of it.
   const Entry* find(std::string_view name) const {

@@ -82,8 +82,7 @@ bool Template::names(Variable variable) const {
   });
 }
 
-std::string_view Template::render(VariableSource& source, Arena& arena) const {
-  if (constant_) return parts_.empty() ? std::string_view() : std::string_view(parts_.front().text);
+std::string_view Template::render_parts(VariableSource& source, Arena& arena) const {
   size_t size = 0;
   auto* values = static_cast<std::string_view*>(
       arena.allocate(parts_.size() * sizeof(std::string_view), alignof(std::string_view)));

@@ -53,7 +53,9 @@ class Template {
   // The highest \N that it names; -1: none.
   int highest_capture() const { return highest_capture_; }
   // Into the arena (or a view of the template itself where it is constant).
-  std::string_view render(VariableSource& source, Arena& arena) const;
+  std::string_view render(VariableSource& source, Arena& arena) const {
+    return constant_ ? text() : render_parts(source, arena);
+  }
 
  private:
   enum class Kind : uint8_t { kLiteral, kVariable, kCapture };
@@ -63,6 +65,12 @@ class Template {
     uint8_t capture = 0;
     std::string text;  // kLiteral
   };
+  // REQUIRES: constant.
+  std::string_view text() const {
+    return parts_.empty() ? std::string_view() : std::string_view(parts_.front().text);
+  }
+  std::string_view render_parts(VariableSource& source, Arena& arena) const;
+
   std::vector<Part> parts_;
   bool constant_ = true;
   int highest_capture_ = -1;

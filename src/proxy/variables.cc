@@ -1,4 +1,5 @@
 // What templates ask of an exchange.
+#include "base/base64.h"
 #include "base/limits.h"
 #include "base/strings.h"
 #include "proxy/exchange.h"
@@ -30,17 +31,12 @@ std::string_view Exchange::variable(Variable variable, Arena& arena) {
 
 std::string_view Exchange::csp_nonce() {
   if (csp_nonce_.empty()) {
-    constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     constexpr size_t kBytes = 18;  // more than the 128 bits that CSP asks for, and no padding
-    constexpr size_t kChars = kBytes / 3 * 4;
+    constexpr size_t kChars = base64_encoded(kBytes);
     uint8_t bytes[kBytes];
     worker_.random_bytes(bytes, kBytes);
     char* const text = static_cast<char*>(arena_.allocate(kChars, 1));
-    char* at = text;
-    for (size_t i = 0; i < kBytes; i += 3) {
-      const unsigned three = bytes[i] << 16 | bytes[i + 1] << 8 | bytes[i + 2];
-      for (int shift = 18; shift >= 0; shift -= 6) *at++ = kBase64[three >> shift & 63];
-    }
+    encode_base64(bytes, text);
     csp_nonce_ = {text, kChars};
   }
   return csp_nonce_;

@@ -106,3 +106,17 @@ def test_every_kind_of_error_is_explained():
         kind = re.sub(r"(?<!^)([A-Z])", r"_\1", what).lower()
         source = "" if who == "None" else who.lower()
         assert f"\n| `{source}: {kind}" in page, (who, what)
+
+
+def test_every_test_of_the_caching_table_exists():
+    """Of docs/rfc9111.md: "FILE: CASE; FILE: CASE" in the last column."""
+    rows = [line.strip("|").split("|") for line in read("docs/rfc9111.md").splitlines()
+            if re.match(r"\| \d", line)]
+    named = [test.strip() for row in rows for test in row[4].split(";") if test.strip()]
+    assert len(named) > 100
+    for test in named:
+        file, _, case = test.partition(": ")
+        if file == "e2e":
+            continue
+        source = read(f"tests/unit/http/{file}_test.cc")
+        assert f'TEST_CASE("{case}",' in source, test

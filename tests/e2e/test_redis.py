@@ -253,7 +253,7 @@ def test_a_user_with_as_few_rights_as_possible():
     with Redis() as redis:
         redis.ask("ACL", "SETUSER", "weir", "on", ">p%ss@word/1", "resetkeys", "~weir:*", "-@all",
                   "+evalsha", "+script|load", "+select", "+time", "+set", "+get", "+zadd", "+zcard",
-                  "+zremrangebyscore", "+pexpire")
+                  "+zrange", "+zremrangebyscore", "+pexpire")
         with weir_with(f"redis://weir:p%25ss%40word%2F1@{redis.address}") as weir:
             wait_up(weir)
             weir.wait_metric("weir_redis_instances", 1)

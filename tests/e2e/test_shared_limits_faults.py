@@ -186,7 +186,7 @@ def test_a_user_with_few_rights_may_give_back():
     with Redis() as redis:
         redis.ask("ACL", "SETUSER", "weir", "on", ">pass", "resetkeys", "~weir:*", "-@all",
                   "+evalsha", "+script|load", "+select", "+time", "+get", "+set", "+zadd", "+zcard",
-                  "+zremrangebyscore", "+pexpire")
+                  "+zrange", "+zremrangebyscore", "+pexpire")
         with instance(redis, limits, url=f"redis://weir:pass@{redis.address}") as weir:
             wait_up(weir)
             assert admitted(weir, 30) == 30

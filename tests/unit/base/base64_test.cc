@@ -24,6 +24,10 @@ TEST_CASE("base64: RFC 4648 10") {
   for (const auto& [encoded, plain] : rows) {
     CAPTURE(encoded);
     CHECK(decoded(Base64::kStandard, encoded) == "<" + plain + ">");
+    const std::vector<uint8_t> bytes(plain.begin(), plain.end());
+    std::string written(base64_encoded(bytes.size()), '?');
+    encode_base64(bytes, written.data());
+    CHECK(written == encoded);
     const std::string bare = encoded.substr(0, encoded.find('='));
     CHECK(decoded(Base64::kUrl, bare) == "<" + plain + ">");
     if (bare != encoded) {
@@ -49,6 +53,18 @@ TEST_CASE("base64: one text has one encoding") {
   for (const char* text : {"=", "==", "====", "Z===", "Zg=a", "Zg==Zg==", "Zh==", "Zm9v===="}) {
     CAPTURE(text);
     CHECK(decoded(Base64::kStandard, text) == "refused");
+  }
+}
+
+TEST_CASE("base64: a wrong character is seen wherever it stands") {
+  for (const std::string text : {"Zm9vYmFyZm9v", "Zm9vYmFyZm8", "Zm9vYmFyZg"}) {
+    CHECK(decoded(Base64::kUrl, text) != "refused");
+    for (size_t at = 0; at < text.size(); ++at) {
+      std::string wrong = text;
+      wrong[at] = '*';
+      CAPTURE(wrong);
+      CHECK(decoded(Base64::kUrl, wrong) == "refused");
+    }
   }
 }
 

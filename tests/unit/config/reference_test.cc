@@ -106,6 +106,7 @@ Keys documented() {
       {"### memory", "memory."},
       {"### admin", "admin."},
       {"### redis", "redis."},
+      {"### Memory of the cache", "cache."},
       {"## listeners", "listeners.*."},
       {"**certificates** are chosen by the names in them; the first one is for everybody else.",
        "certificates"},

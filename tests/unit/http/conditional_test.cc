@@ -121,6 +121,12 @@ TEST_CASE("the order of preconditions", "[http][cache]") {
         kSame);
 }
 
+TEST_CASE("methods without a representation have no preconditions", "[http][cache]") {
+  for (const Method method : {Method::kConnect, Method::kOptions, Method::kTrace}) {
+    CHECK(checked({{"If-Match", "\"b\""}, {"If-None-Match", "*"}}, kTagged, method) == kGo);
+  }
+}
+
 TEST_CASE("a cache leaves to the origin what is the origin's", "[http][cache]") {
   const Fields request = {{"If-Match", "\"b\""}, {"If-Unmodified-Since", kEarlier}};
   CHECK(checked(request, kTagged, Method::kGet, Evaluator::kCache) == kGo);

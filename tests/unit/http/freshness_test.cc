@@ -86,6 +86,7 @@ TEST_CASE("Expires", "[http][cache]") {
   CHECK(fresh_ms({{"Expires", in30}, {"Date", "x"}}) == 30 * kSecond);
   CHECK(fresh_ms({{"Expires", past}, {"Date", in30}}) == 0);
   CHECK(fresh_ms({{"Expires", in90}, {"Expires", in30}}) == 30 * kSecond);
+  CHECK(fresh_ms({{"Expires", in30}, {"Expires", in90}}) == 30 * kSecond);
   for (const char* text :
        {"0", "-1", "", "never", "Thu, 18 Aug 2050 02:01:18 UTC", "Thu, 18 Aug 2050 2:01:18 GMT"}) {
     CHECK(fresh_ms({{"Expires", text}}) == 0);

@@ -163,10 +163,11 @@ TEST_CASE("cache eviction: a lower bound gives memory back, a higher one takes i
   StoreOptions few = many;
   few.memory_bytes = 16 << 20;
   store.configure(few);
-  CHECK(store.stats().mapped_bytes <= 18 << 20);  // but for what is being read
+  CHECK(store.memory_bytes() == 16 << 20);
+  CHECK(store.stats().mapped_bytes <= 24 << 20);  // what is being read may lie in some slabs
   CHECK(store.stats().bytes > 8 << 20);           // what need not go stays
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  CHECK(full - resident_bytes() > 44 << 20);
+  CHECK(full - resident_bytes() > 36 << 20);
 #endif
   reader.seek(0);
   CHECK(rest_of(reader) == read);

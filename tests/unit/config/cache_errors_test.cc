@@ -1,0 +1,77 @@
+// A bad `cache`, of a route and of the top level, and the exact lines that they give.
+#include <catch2/catch.hpp>
+
+#include "world.h"
+
+namespace weir::config {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+struct Case {
+  std::string text;
+  Lines errors;  // without "weir.yaml:"
+};
+
+void check(const std::vector<Case>& cases) {
+  for (const Case& one : cases) {
+    CAPTURE(one.text);
+    test::World world;
+    Lines expected;
+    for (const std::string& line : one.errors) expected.push_back("weir.yaml:" + line);
+    const LoadResult result = world.load(one.text);
+    CHECK(result.errors == expected);
+    CHECK(result.ok() == one.errors.empty());
+  }
+}
+
+TEST_CASE("config errors: cache") {
+  const auto with_cache = [](const std::string& keys) {
+    return test::with_route("{path: /, upstream: app, cache: {" + keys + "}}");
+  };
+  check({
+      {with_cache(""), {}},
+      {with_cache("ttl: 5, key: {query: all}, methods: [POST]"),
+       {"6:42: sites[0].routes[0].cache.ttl: \"5\" needs a unit; one of ms, s, m, h, d, w or y, as "
+        "in 5s",
+        "6:56: sites[0].routes[0].cache.key.query: must be sorted, as_sent or ignored, not \"all\"",
+        "6:79: sites[0].routes[0].cache.methods[0]: answers to \"POST\" cannot be kept; GET and "
+        "HEAD "
+        "can"}},
+      {with_cache("methods: []"),
+       {"6:42: sites[0].routes[0].cache.methods: is empty; say cache: off"}},
+      {with_cache("key: {ignore_query: ['*'], user: me, headers: ['a b'], cookie: []}"),
+       {"6:48: sites[0].routes[0].cache.key.ignore_query: \"*\" is every parameter; say query: "
+        "ignored",
+        "6:69: sites[0].routes[0].cache.key.user: \"me\" is not a user: known are subject and "
+        "jwt:CLAIM",
+        "6:89: sites[0].routes[0].cache.key.headers[0]: \"a b\" is not a header name",
+        "6:97: sites[0].routes[0].cache.key.cookie: unknown key; did you mean \"cookies\"?"}},
+      {with_cache("tags: 'a b', status_header: '', lock: 1h"),
+       {"6:42: sites[0].routes[0].cache.tags: \"a b\" is not a header name",
+        "6:55: sites[0].routes[0].cache.status_header: \"\" is not a header name",
+        "6:74: sites[0].routes[0].cache.lock: \"1h\" is out of range; allowed: 0ms to 10m"}},
+      {test::with_top("cache: {memory: 1MiB, max_object: 100B, eviction: fifo}"),
+       {"7:9: cache.memory: \"1MiB\" is out of range; allowed: 8MiB to 128GiB",
+        "7:23: cache.max_object: \"100B\" is out of range; allowed: 1KiB to 4GiB",
+        "7:41: cache.eviction: must be lru or s3fifo, not \"fifo\"; did you mean \"s3fifo\"?"}},
+      {test::with_top("cache: {memory: 32MiB, max_object: 16MiB}"),
+       {"7:24: cache.max_object: is more than a quarter of memory; an answer that large would "
+        "drive "
+        "out too much of the others"}},
+      {test::with_top("cache: {size: 1MiB, redis: {}}"),
+       {"7:9: cache.size: unknown key",
+        "7:21: cache.redis: \"redis\" is known but not in this build yet"}},
+  });
+}
+
+TEST_CASE("config: the cache is the snapshot's where a route uses it") {
+  test::World world;
+  CHECK(world.load(test::with_route("{path: /, upstream: app, cache: {}}")).snapshot->answers !=
+        nullptr);
+  CHECK(world.load(test::with_route("{path: /, upstream: app}")).snapshot->answers == nullptr);
+  CHECK(world.load(test::with_top("cache: {}")).snapshot->answers == nullptr);
+}
+
+}  // namespace
+}  // namespace weir::config
