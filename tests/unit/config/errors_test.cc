@@ -104,14 +104,6 @@ TEST_CASE("config errors: top level") {
   });
 }
 
-TEST_CASE("config errors: keys of the language that this build does not have") {
-  check({
-      // Not a second error for the missing action.
-      {test::with_route("{path: /, files: {root: /srv}}"),
-       {"6:19: sites[0].routes[0].files: \"files\" is known but not in this build yet"}},
-  });
-}
-
 std::string with_upstream(std::string_view keys) {
   return "listeners: {l: {address: \"127.0.0.1:0\"}}\n"
          "upstreams: {a: {servers: [{address: \"127.0.0.1:1\"}],\n" +
