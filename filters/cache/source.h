@@ -10,9 +10,9 @@
 #include "filters/cache/store.h"
 #include "http/cache_fields.h"
 #include "http/message.h"
-#include "http/multipart.h"
 #include "proxy/body.h"
 #include "proxy/exchange.h"
+#include "proxy/selection.h"
 
 namespace weir::filters::cache {
 
@@ -47,11 +47,7 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
 
  private:
   void judge(const http::CacheFields& request);
-  void judge_range(std::string_view range);
   void fill_whole(http::ResponseHead& head) const;
-  void fill_not_modified(http::ResponseHead& head) const;
-  void fill_partial(http::ResponseHead& head);
-  void fill_unsatisfiable(http::ResponseHead& head) const;
   void tell(http::HeaderList& headers) const;
   Piece next_slice();
   void on_grown() noexcept override;
@@ -59,11 +55,9 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   proxy::Exchange& exchange_;
   Serving serving_;
   http::HeaderList fields_;
-  int status_;
-  http::RangeSet ranges_;
-  std::optional<http::Multipart> multipart_;
+  proxy::Selection selection_;
   std::string made_;                  // a coded body that was made for this answer first
-  uint64_t left_bytes_ = UINT64_MAX;  // of the slice at hand
+  uint64_t left_bytes_ = UINT64_MAX;  // of the part at hand
   uint64_t given_bytes_ = 0;          // by the last call
   bool waits_ = false;                // has been said; on_grown() may have come
 };

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/error.h"
 #include "http/accept_encoding.h"
 #include "http/message.h"
 
@@ -35,6 +36,10 @@ class ResponseSource {
   // Its body in that coding from now on, and how long it is then. Nothing: it has none. Only before
   // the first next(), by a filter that has seen its head.
   virtual std::optional<uint64_t> turn_to(http::Encoding /*encoding*/) { return std::nullopt; }
+  // For the log, after kBroken.
+  virtual Error why_broken() const {
+    return {Source::kUpstream, ErrorKind::kReset, Retry::kNever, "a shared answer broke off"};
+  }
 
  protected:
   ~ResponseSource() = default;
