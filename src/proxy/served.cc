@@ -136,6 +136,15 @@ void Exchange::leave_remainder() {
   recorder_ = nullptr;
 }
 
+// Another one replaces it: what filters wanted of it, and have made of it.
+void Exchange::forget_answer() {
+  awaits_whole_ = false;
+  recorder_ = nullptr;
+  source_ = nullptr;
+  source_tail_ = false;
+  stage_ = nullptr;
+}
+
 // ---- stages ----
 
 void Exchange::put(std::string_view bytes) { client_.send_body(bytes); }
