@@ -111,8 +111,8 @@ class Filter {
   // Once, when every filter has let the request pass: the last edits of the head. An answer refuses
   // it after all. Only of factories that edit last.
   virtual std::optional<LocalReply> on_passed(FilterContext&, http::RequestHead&) { return {}; }
-  // Per try, on the head that this try sends; of a Fetch that asks the same once more (fetch.h) once,
-  // before its first try, with whichever server.
+  // Per try, on the head that this try sends; once, with whichever server, where a Fetch asks the
+  // same again.
   virtual void on_attempt(FilterContext&, const upstream::Server&, http::RequestHead&) {}
   // Once, before the head leaves; also for weir's own answers, from the replying filter backwards.
   // A Serve replaces the answer; the filters before this one see its head next.
