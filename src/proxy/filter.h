@@ -45,8 +45,9 @@ struct LocalReply {
 };
 
 struct Next {};
-// From on_response: not before its body is here; on_whole_response() follows. For answers of a
-// known length that is not over limits::kWholeAnswerBytes.
+// From on_response: not before its body is here; on_whole_response() follows, or, where it never
+// comes, on_response() once more for what the client gets instead. For answers of a known length
+// that is not over limits::kWholeAnswerBytes.
 struct Whole {};
 struct Serve {  // an answer from elsewhere (body.h), in the exchange's arena
   ResponseSource* source;
