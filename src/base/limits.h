@@ -147,6 +147,12 @@ inline constexpr size_t kWholeAnswerBytes = 64 * 1024;
 inline constexpr size_t kPumpBytes = 1 << 20;
 inline constexpr size_t kStagePumpBytes = 128 * 1024;
 
+// Answers of one worker that are read to their end for the cache though the client for whom they
+// were asked has left. Reached: the answer is given up, and whoever reads along is cut.
+inline constexpr size_t kRemaindersMax = 128;
+// How long, where neither the route nor the upstream has a total time. Over: the same.
+inline constexpr uint64_t kRemainderMs = 60'000;
+
 // A pattern of the configuration as it is written, and its program's steps once repetitions are
 // written out. Reached: an error of the configuration.
 inline constexpr size_t kRegexBytes = 1024;

@@ -15,6 +15,9 @@ class Background : public net::Mortal {
   // From anywhere, once: stops, and calls ProxyWorker::forget(). A worker that stops ends what is
   // left.
   virtual void end() = 0;
+  // Clients of other workers may be reading what comes of it: at drain it has the grace to end by
+  // itself. What is not waited for is ended when the worker has no clients any more.
+  virtual bool is_waited_for() const { return false; }
 
  private:
   friend class ProxyWorker;

@@ -264,7 +264,7 @@ Step Exchange::run_response() {
   }
   for (;;) {
     const bool bare = bare_answers_ && response_filter_ == filters_count_;
-    if (!client_told_ && !bare) tell_client();
+    if (!client_told_ && !bare && !is_fetch_) tell_client();
     if (response_filter_ == 0) return Step::kCommit;
     if (awaits_whole_ && !response_done_) return Step::kWait;
     Verdict verdict = respond_by(*filters_[response_filter_ - 1]);

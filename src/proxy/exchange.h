@@ -224,6 +224,7 @@ class Exchange final : public net::Mortal,
   Step lease_connection();
   Step send_head();
   void write_upstream_head(upstream::ServerSide& conn, const upstream::Server& server);
+  void edit_attempt(http::RequestHead& head, const upstream::Server& server);
   void write_preface(Buffer& out) override;
   size_t format_preface(const upstream::Transport& transport, char* out);
   std::string_view forwarded_element(std::string_view peer, std::string_view proto);
@@ -305,6 +306,7 @@ class Exchange final : public net::Mortal,
   void record_piece(std::string_view piece);
   void record_held();
   void leave_remainder();
+  void forget_answer();
   void put(std::string_view bytes) override;  // BodySink
   void stage_piece(std::string_view piece);
   void flush_stage();

@@ -1,10 +1,12 @@
 #include "proxy/fetch.h"
 
+#include <optional>
 #include <utility>
 
 #include "net/worker.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
+#include "upstream/cluster.h"
 
 namespace weir::proxy {
 
@@ -110,10 +112,15 @@ Exchange::Exchange(Exchange& asker, ClientSide& client, const Route& route)
   request_.target = request_.path = "/";
 }
 
-// The text is its own: the asker may be gone before it.
+// The text is its own: the asker may be gone before it. Its filters cannot be asked at each try
+// then: their edits are made here, once for all servers.
 void Exchange::repeat(Exchange& asker) {
-  const http::RequestHead& from = asker.request_;
+  http::RequestHead from(asker.arena_);
+  from.copy_from(asker.request_);
+  if (const std::optional<LocalReply> refused = asker.edit_last(from)) error_ = refused->error();
   cluster_ = asker.cluster_;
+  if (!cluster_->servers.empty()) asker.edit_attempt(from, cluster_->servers.front());
+  taken_over_ = asker.taken_over_;
   may_mirror_ = false;
   path_ = arena_.copy(asker.path_);
   identity_.forwarded_for = arena_.copy(identity_.forwarded_for);
@@ -130,12 +137,13 @@ void Exchange::repeat(Exchange& asker) {
   for (const http::Header& field : from.headers) {
     request_.headers.add(arena_.copy(field.name), arena_.copy(field.value), field.id);
   }
-  asker.edit_last(request_);
 }
 
 void Exchange::start_fetch() {
   if (id_.generation == 0) {
     error_ = {Source::kWeir, ErrorKind::kOverload, Retry::kNever, "out of memory budget"};
+  }
+  if (error_) {  // or a filter does not let it pass
     end(true);
     return;
   }

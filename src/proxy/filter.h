@@ -45,8 +45,9 @@ struct LocalReply {
 };
 
 struct Next {};
-// From on_response: not before its body is here; on_whole_response() follows. For answers of a
-// known length that is not over limits::kWholeAnswerBytes.
+// From on_response: not before its body is here; on_whole_response() follows, or, where it never
+// comes, on_response() once more for what the client gets instead. For answers of a known length
+// that is not over limits::kWholeAnswerBytes.
 struct Whole {};
 struct Serve {  // an answer from elsewhere (body.h), in the exchange's arena
   ResponseSource* source;
@@ -111,7 +112,8 @@ class Filter {
   // Once, when every filter has let the request pass: the last edits of the head. An answer refuses
   // it after all. Only of factories that edit last.
   virtual std::optional<LocalReply> on_passed(FilterContext&, http::RequestHead&) { return {}; }
-  // Per try, on the head that this try sends.
+  // Per try, on the head that this try sends; once, with whichever server, where a Fetch asks the
+  // same again.
   virtual void on_attempt(FilterContext&, const upstream::Server&, http::RequestHead&) {}
   // Once, before the head leaves; also for weir's own answers, from the replying filter backwards.
   // A Serve replaces the answer; the filters before this one see its head next.

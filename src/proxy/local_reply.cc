@@ -107,9 +107,7 @@ void Exchange::begin_local(int status, std::string_view body) {
   local_ = true;
   discard_body_ = true;
   held_response_.clear();
-  recorder_ = nullptr;
-  source_ = nullptr;
-  stage_ = nullptr;
+  forget_answer();
   bond_cookie_ = {};
   response_trailers_ = nullptr;
   response_ = arena_.make<http::ResponseHead>(arena_);

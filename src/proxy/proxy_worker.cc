@@ -36,6 +36,7 @@ struct ProxyWorker::ConnectionList {
 
 struct ProxyWorker::BackgroundList {
   IntrusiveList<Background, &Background::background_> live;
+  size_t waited_for = 0;  // of these
 };
 
 ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
@@ -215,13 +216,21 @@ void ProxyWorker::adopt(std::unique_ptr<ClientConnection> connection) {
   connections_->live.push_back(*connection.release());
 }
 
+bool ProxyWorker::has_room_for_remainder() const {
+  return background_->waited_for < limits::kRemaindersMax;
+}
+
 void ProxyWorker::adopt_background(std::unique_ptr<Background> work) {
+  if (work->is_waited_for()) ++background_->waited_for;
   background_->live.push_back(*work.release());
 }
 
 void ProxyWorker::forget(Background& work) {
   work.background_.unlink();
   net_.bury(std::unique_ptr<net::Mortal>(&work));
+  if (!work.is_waited_for()) return;
+  --background_->waited_for;
+  if (draining_) net_.defer([this] { stop_if_done(); });  // it may be in a connection's callback
 }
 
 void ProxyWorker::end_background() {
@@ -289,11 +298,12 @@ void ProxyWorker::drain(uint64_t grace_ms) {
 void ProxyWorker::cut_all() {
   if (!connections_->live.empty()) was_cut_ = true;
   while (ClientConnection* connection = connections_->live.front()) connection->end(true);
+  end_background();
   stop_if_done();
 }
 
 void ProxyWorker::stop_if_done() {
-  if (!connections_->live.empty() || stopped_) return;
+  if (!connections_->live.empty() || background_->waited_for != 0 || stopped_) return;
   stopped_ = true;
   grace_.cancel();
   log_.flush();

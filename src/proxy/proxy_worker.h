@@ -66,7 +66,8 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   // at drain the queue is left to the next process.
   void listen(int fd, uint32_t slot, bool inherited = false);
   // Stops accepting, ends idle connections, and lets run() return when the last exchange is over,
-  // or after `grace_ms`, when what is left is cut. `cut` is set then.
+  // and the last Background that is waited for, or after `grace_ms`, when what is left is cut.
+  // `cut` is set then.
   void drain(uint64_t grace_ms);
   void cut_all();
   void flush_log() { log_.flush(); }  // hands on what the access log holds
@@ -106,6 +107,8 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   // `connection` is this worker's from now on, until it ends.
   void adopt(std::unique_ptr<ClientConnection> connection);
   void forget(ClientConnection& connection);
+  // False: limits::kRemaindersMax are under way.
+  bool has_room_for_remainder() const;
   // The same for what no client waits for.
   void adopt_background(std::unique_ptr<Background> work);
   void forget(Background& work);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/limits.h"
 #include "net/worker.h"
 #include "proxy/proxy_worker.h"
 #include "upstream/cluster.h"
@@ -18,7 +19,7 @@ Remainder::Remainder(ProxyWorker& worker, Rest&& rest)
   ++rest_.epoch->pins;
   rest_.conn->hand_to(*this);
   rest_.conn->resume();
-  if (rest_.left_ms != 0) deadline_.arm_ms(rest_.left_ms);
+  deadline_.arm_ms(rest_.left_ms != 0 ? rest_.left_ms : limits::kRemainderMs);
 }
 
 Remainder::~Remainder() = default;

@@ -22,8 +22,8 @@ namespace weir::proxy {
 
 struct Epoch;
 
-// Ends with the answer, with the first failure, or when the recorder takes no more. Pins its
-// snapshot.
+// Ends with the answer, with the first failure, when the recorder takes no more, or when its time
+// is over: some answers never end. Pins its snapshot.
 class Remainder final : public Background, public upstream::ConnUser {
  public:
   // What the exchange had of its try. The connection is handed on; the place among the server's
@@ -36,12 +36,13 @@ class Remainder final : public Background, public upstream::ConnUser {
     const upstream::Cluster* cluster = nullptr;
     Epoch* epoch = nullptr;
     uint64_t started_us = 0;
-    uint64_t left_ms = 0;  // of the total time; 0: no limit
+    uint64_t left_ms = 0;  // of the total time; 0: it has no limit, limits::kRemainderMs holds
   };
   Remainder(ProxyWorker& worker, Rest&& rest);
   ~Remainder() override;
 
   void end() override { finish(false); }
+  bool is_waited_for() const override { return true; }
 
  private:
   // ConnUser

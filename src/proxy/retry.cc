@@ -220,6 +220,7 @@ Step Exchange::use_spare_answer() {
   ++epoch_;
   if (in_flight_ != nullptr) settle_attempt(false);
   stop_waiting();
+  forget_answer();
   response_ = std::exchange(tries_->answer, nullptr);
   response_trailers_ = tries_->answer_trailers;
   held_response_.clear();

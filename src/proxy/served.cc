@@ -1,5 +1,14 @@
 // Answers that filters serve, keep or change: a source that gives the body, a recorder that keeps
 // what a server sends, a stage that it goes through on its way to the client.
+//
+//   recorder_  source_  source_tail_  held_response_   where a recorded answer is
+//   set        set      no            what came early  record_held() gives that to the recorder
+//   set        set      no            -                pieces go to the recorder, on to the source
+//   -          set      no            -                complete: the source has all of it
+//   -          set      yes           the rest         refused a piece; the source ends first
+//   -          -        yes           the rest         relayed, as if it had never been recorded
+//
+// Without a recorder from the beginning, a source is another answer instead of the server's.
 #include <utility>
 
 #include "base/check.h"
@@ -34,6 +43,7 @@ Step Exchange::answer_from(ResponseSource& source) {
 Step Exchange::serve_from_response(ResponseSource& source) {
   const bool empty = response_->framing == http::Framing::kNone;
   source_ = &source;
+  stage_ = nullptr;  // of what it replaces
   response_ = arena_.make<http::ResponseHead>(arena_);
   source.fill_head(*response_);
   tell_length_to_head();
@@ -125,8 +135,8 @@ void Exchange::record_held() {
 // The exchange ends before the server's answer does.
 void Exchange::leave_remainder() {
   const bool well = !error_ || error_.source == Source::kClient;
-  const bool wanted = well && conn_ != nullptr && request_ended_ && pinned_ != nullptr;
-  if (wanted && !worker_.draining() && recorder_->wants_rest()) {
+  const bool whole = conn_ != nullptr && request_ended_ && pinned_ != nullptr;
+  if (well && whole && recorder_->wants_rest() && worker_.has_room_for_remainder()) {
     Remainder::Rest rest;
     rest.recorder = std::move(recorder_);
     rest.conn = std::exchange(conn_, nullptr);
@@ -141,6 +151,15 @@ void Exchange::leave_remainder() {
     worker_.adopt_background(std::make_unique<Remainder>(worker_, std::move(rest)));
   }
   recorder_ = nullptr;
+}
+
+// Another one replaces it: what filters wanted of it, and have made of it.
+void Exchange::forget_answer() {
+  awaits_whole_ = false;
+  recorder_ = nullptr;
+  source_ = nullptr;
+  source_tail_ = false;
+  stage_ = nullptr;
 }
 
 // ---- stages ----

@@ -33,8 +33,7 @@ void Exchange::write_upstream_head(upstream::ServerSide& conn, const upstream::S
       head->path = rewritten_.path;
       head->query = rewritten_.query;
     }
-    FilterContext context(*this);
-    for (uint32_t i = 0; i < filters_seen_; ++i) filters_[i]->on_attempt(context, server, *head);
+    edit_attempt(*head, server);
   }
   const std::string_view proto = scheme();
   std::string_view peer = client_ip();
@@ -76,6 +75,11 @@ void Exchange::write_upstream_head(upstream::ServerSide& conn, const upstream::S
   const upstream::OutgoingHead sent = {*head, skip, extras, count};
   conn.send_head(sent);
   if (route_->mirror != nullptr && may_mirror_) begin_shadow(sent);
+}
+
+void Exchange::edit_attempt(http::RequestHead& head, const upstream::Server& server) {
+  FilterContext context(*this);
+  for (uint32_t i = 0; i < filters_count_; ++i) filters_[i]->on_attempt(context, server, head);
 }
 
 // RFC 7239: what trusted proxies wrote, and our own element behind it.

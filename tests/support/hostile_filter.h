@@ -9,6 +9,10 @@
 //                              m park, resume through moved tokens
 //                              v park, then answer Next           w park, then reply (tokens:
 //                              attic)
+//                              s serve                            p park, serve by a timer
+//
+// And with a server's answer, as it comes: c record it, h record its first bytes, g change its
+// body, l wait for all of it.
 //
 // The attic outlives exchanges: its tokens fire when their exchange has long moved on, or died and
 // left its slot to another. Everything is counted and checked; Probe::fault() says what went wrong.
@@ -21,12 +25,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "base/limits.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
 #include "proxy/filter.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/summary.h"
+#include "support/hostile_bodies.h"
 
 namespace weir::test {
 
@@ -128,10 +135,24 @@ class HostileFilter final : public proxy::Filter {
 
   proxy::Verdict on_response(proxy::FilterContext& context, http::ResponseHead& head) override {
     ++probe_.responses;
-    if (++responses_ != 1) probe_.report("on_response called twice");
+    // What replaces an answer that did not come whole is seen, too.
+    const bool again = std::exchange(awaits_, false) && context.exchange().answer_is_local();
+    if (++responses_ != 1 && !again) probe_.report("on_response called twice");
     check_alive("on_response");
     head.headers.add(head.headers.arena().copy("X-Filter-" + std::to_string(index_)), "1");
+    const bool of_server = !context.exchange().answer_is_local() && context.source() == nullptr;
+    if (std::string_view("chgl").find(on_response_) != std::string_view::npos) {
+      return of_server ? handle_body(context, head) : proxy::Verdict(proxy::Next{});
+    }
     return act(context, on_response_);
+  }
+
+  proxy::Verdict on_whole_response(proxy::FilterContext& context, http::ResponseHead& head,
+                                   const Buffer& body) override {
+    if (context.exchange().answer_is_local()) probe_.report("awaited: an answer of weir's own");
+    awaits_ = false;
+    if (body.size() != head.content_length) probe_.report("awaited: a part of an answer");
+    return proxy::Next{};
   }
 
   void on_end(const proxy::Summary&) noexcept override {
@@ -150,6 +171,7 @@ class HostileFilter final : public proxy::Filter {
   proxy::Verdict act(proxy::FilterContext& context, char how) {
     if (how == 'r') return refusal();
     if (how == 'n') return proxy::Next{};
+    if (how == 's') return slow_source(context.exchange());
     auto [parked, token] = context.park();
     ++probe_.parked;
     const uint64_t delay_ms = probe_.parked.load() % 5 * 10;
@@ -158,6 +180,10 @@ class HostileFilter final : public proxy::Filter {
       case 'j': std::move(token).reply(refusal()); break;
       case 't':
       case 'u': wait_by_timer(std::move(token), how == 'u', delay_ms); break;
+      case 'p':
+        served_ = slow_source(context.exchange());
+        wait_by_timer(std::move(token), false, delay_ms);
+        break;
       case 'k': token_.emplace(std::move(token)); break;
       case 'a': probe_.attic->keep(std::move(token), false, delay_ms); break;
       case 'b': probe_.attic->keep(std::move(token), true, delay_ms); break;
@@ -174,6 +200,33 @@ class HostileFilter final : public proxy::Filter {
     return parked;
   }
 
+  proxy::Serve slow_source(proxy::Exchange& exchange) const {
+    return {exchange.arena().make<SlowSource>(exchange, id_)};
+  }
+
+  proxy::Verdict handle_body(proxy::FilterContext& context, http::ResponseHead& head) {
+    Arena& arena = context.exchange().arena();
+    const bool empty = head.framing == http::Framing::kNone;
+    if (on_response_ == 'g') {
+      if (empty || head.headers.find("X-Capitals") != nullptr) return proxy::Next{};
+      head.headers.add("X-Capitals", "1");
+      context.transform_body(*arena.make<CapitalStage>());
+      return proxy::Next{};
+    }
+    if (on_response_ == 'l') {
+      const bool small = head.framing == http::Framing::kLength &&
+                         head.content_length <= limits::kWholeAnswerBytes;
+      if (!small || responses_ != 1) return proxy::Next{};
+      awaits_ = true;
+      return proxy::Whole{};
+    }
+    constexpr size_t kFirstBytes = 100'000;
+    auto kept = std::make_shared<Kept>();
+    context.record(
+        std::make_unique<KeepingRecorder>(kept, on_response_ == 'h' ? kFirstBytes : SIZE_MAX));
+    return proxy::Serve{arena.make<KeptSource>(kept, head)};
+  }
+
   void wait_by_timer(proxy::Resume token, bool reply, uint64_t delay_ms) {
     reply_ = reply;
     token_.emplace(std::move(token));
@@ -184,6 +237,8 @@ class HostileFilter final : public proxy::Filter {
   void on_time() {
     if (reply_) {
       std::move(*token_).reply(refusal());
+    } else if (served_) {
+      std::move(*token_).serve(*std::exchange(served_, std::nullopt));
     } else {
       std::move(*token_).next();
     }
@@ -199,6 +254,8 @@ class HostileFilter final : public proxy::Filter {
   int responses_ = 0;
   int ends_ = 0;
   bool reply_ = false;
+  bool awaits_ = false;  // the whole of an answer
+  std::optional<proxy::Serve> served_;
   std::optional<proxy::Resume> token_;
   std::optional<net::Timer> timer_;
 };

@@ -78,7 +78,8 @@ class RandomClient {
  private:
   size_t below(size_t bound) { return random_() % bound; }
   char deed(bool bounded_by_time) {
-    constexpr std::string_view kDeeds = "nnnnnnrijtudabmvwk";
+    // The last one waits for the end of the total time.
+    constexpr std::string_view kDeeds = "nnnnnnrijtudabmvwspchglk";
     return kDeeds[below(kDeeds.size() - (bounded_by_time ? 0 : 1))];
   }
 
