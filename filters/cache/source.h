@@ -40,9 +40,10 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
 
   void fill_head(http::ResponseHead& head) override;
   Piece next() override;
-  std::optional<uint64_t> turn_to(http::Encoding encoding) override;
+  Turned turn_to(http::Encoding encoding, uint64_t& length_bytes) override;
 
  private:
+  void look_again();
   void judge(const http::CacheFields& request);
   void judge_range(std::string_view range);
   void fill_whole(http::ResponseHead& head) const;
@@ -54,7 +55,9 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   void on_grown() noexcept override;
 
   proxy::Exchange& exchange_;
+  const http::HeaderList& asked_fields_;  // the client's
   Serving serving_;
+  Reader before_;  // of the head, where the body is read of a later answer
   http::HeaderList fields_;
   int status_;
   http::RangeSet ranges_;

@@ -32,9 +32,16 @@ class ResponseSource {
   virtual void fill_head(http::ResponseHead& head) = 0;
   // The next of the body. Not called for answers without one (HEAD, 204, 304).
   virtual Piece next() = 0;
-  // Its body in that coding from now on, and how long it is then. Nothing: it has none. Only before
-  // the first next(), by a filter that has seen its head.
-  virtual std::optional<uint64_t> turn_to(http::Encoding /*encoding*/) { return std::nullopt; }
+  // Its body in that coding from now on, `length_bytes` long. Only before the first next(), by a
+  // filter that has seen its head.
+  enum class Turned : uint8_t {
+    kNone,   // it has none such: whoever wants it makes it on the way
+    kPlain,  // nor is it worth while: it would not get smaller
+    kCoded,
+  };
+  virtual Turned turn_to(http::Encoding /*encoding*/, uint64_t& /*length_bytes*/) {
+    return Turned::kNone;
+  }
 
  protected:
   ~ResponseSource() = default;

@@ -1,0 +1,138 @@
+"""Stored codings, what a reload does to the cache, and writes that make much void."""
+import base64
+import crypt
+import random
+import subprocess
+import time
+import zlib
+
+import pytest
+from support.library import FRESH, Library
+from support.waiting import in_threads, wait_for
+from support.weir import proxy
+
+TEXT = [("Content-Type", "text/plain")]
+BR = [("Accept-Encoding", "br")]
+GZIP = [("Accept-Encoding", "gzip")]
+
+
+@pytest.fixture
+def library():
+    made = Library()
+    yield made
+    made.origin.stop()
+
+
+def cached(library, cache=None, compression=None, route=None, **options):
+    settings = {"cache": cache or {}, "compression": compression or {}, **(route or {})}
+    return proxy(library.origin, route=settings, **options)
+
+
+def result(response):
+    return response.get("X-Cache")
+
+
+def prose(size, seed=1):
+    words = random.Random(seed)
+    text = bytearray()
+    while len(text) < size:
+        text += b'{"id": %d, "name": "order %d"},' % (words.randrange(10**9), words.randrange(99))
+    return bytes(text[:size])
+
+
+def unbrotli(body):
+    return subprocess.run(["brotli", "-d", "-c"], input=body, capture_output=True,
+                          check=True).stdout
+
+
+def ask_often(weir, paths, times):
+    """Until they are worth the most effort."""
+    with weir.client() as client:
+        for path in paths:
+            for _ in range(times):
+                assert client.request("HEAD", path, BR).status == 200
+
+
+def prepare(weir, paths):
+    """They are stored, and coded."""
+    for path in paths:
+        weir.get(path)
+
+    for path in paths:
+        wait_for(lambda path=path: weir.get(path, headers=BR).get("Content-Length"), 60)
+
+
+# ---- stored codings ----
+
+def test_logins_do_not_wait_for_what_is_coded(library):
+    paths = [f"/{i}" for i in range(10)]
+    for i, path in enumerate(paths):
+        library.set(path, prose(1 << 20, i), FRESH + TEXT)
+    library.set("/login", b"in")
+    secret = crypt.crypt("secret", "$2b$04$abcdefghijklmnopqrstuu")
+    routes = [
+        {"path": "/login", "upstream": "app", "auth": {"basic": {"users_file": "users"}}},
+        {"path": "/", "upstream": "app", "cache": {}, "compression": {}}]
+    weir = proxy(library.origin, site={"routes": routes})
+    with open(f"{weir.dir}/users", "w") as file:
+        file.write(f"ann:{secret}\n")
+    with weir:
+        prepare(weir, paths)
+        ask_often(weir, paths, 70)
+        login = "Basic " + base64.b64encode(b"ann:secret").decode()
+        assert weir.get("/login", headers=[("Authorization", login)]).status == 200
+
+
+def test_the_end_does_not_wait_for_what_is_coded(library):
+    """15 MiB at brotli's most take longer than a stop may take."""
+    library.set("/a", prose(15 << 20), FRESH + TEXT)
+    with cached(library) as weir:
+        prepare(weir, ["/a"])
+        ask_often(weir, ["/a"], 70)
+
+
+def test_many_that_waited_get_one_coding(library):
+    page = prose(31_000)
+
+    def slow(conn, _):
+        time.sleep(1)
+        conn.answer(page, headers=FRESH + TEXT)
+
+    library.answers["/a"] = slow
+    with cached(library) as weir:
+        answers = in_threads(100, lambda _: weir.get("/a", headers=BR))
+        assert library.count("/a") == 1
+        assert {unbrotli(body) for body in {a.body for a in answers}} == {page}
+        # What the first one passed on, and what was stored.
+        assert len({a.body for a in answers}) <= 2
+
+
+def test_what_gets_no_smaller_is_left_as_it_is(library):
+    noise = random.Random(1).randbytes(5000)
+    library.set("/tiny", b"0123456789", FRESH + TEXT)
+    library.set("/noise", noise, FRESH + TEXT)
+    with cached(library, compression={"min_size": "0B"}) as weir:
+        for path, body in (("/tiny", b"0123456789"), ("/noise", noise)):
+            weir.get(path)
+            for _ in range(3):
+                hit = weir.get(path, headers=BR)
+                assert result(hit) == "HIT" and hit.get("Vary") == "Accept-Encoding"
+                assert hit.get("Content-Encoding") is None and hit.body == body
+            with weir.client() as client:
+                head = client.request("HEAD", path, BR)
+                assert head.get("Content-Encoding") is None
+                assert head.get("Content-Length") == str(len(body))
+
+
+def test_padding_changes_lengths_of_hits(library):
+    page = prose(5000)
+    library.set("/a", page, FRESH + TEXT)
+    with cached(library, compression={"padding": True}) as weir:
+        weir.get("/a")
+        sizes = set()
+        for _ in range(30):
+            hit = weir.get("/a", headers=GZIP)
+            assert result(hit) == "HIT"
+            assert zlib.decompress(hit.body, 31) == page
+            sizes.add(len(hit.body))
+        assert len(sizes) > 10
