@@ -39,6 +39,9 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   ~StoredSource() { serving_.reader.unwait(*this); }
 
   void fill_head(http::ResponseHead& head) override;
+  const http::HeaderList* whole_fields() const override {
+    return status_ == 304 || status_ == 206 ? &fields_ : nullptr;
+  }
   Piece next() override;
   Turned turn_to(http::Encoding encoding, uint64_t& length_bytes) override;
 

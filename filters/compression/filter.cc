@@ -89,7 +89,9 @@ class Compression final : public proxy::Filter {
   }
 
   proxy::Verdict on_response(proxy::FilterContext& context, http::ResponseHead& head) override {
-    const http::CacheFields fields(head.headers);
+    const proxy::ResponseSource* const source = context.source();
+    const http::HeaderList* const whole = source == nullptr ? nullptr : source->whole_fields();
+    const http::CacheFields fields(whole == nullptr ? head.headers : *whole);
     const Judgement judgement = judge(options_, wish_, head, fields);
     if (judgement.varies) add_vary(head.headers, "Accept-Encoding");
     if (head.status == 304 && weaken_known_tag(if_none_match_, head.headers)) {

@@ -30,6 +30,8 @@ class ResponseSource {
   // Fills a fresh head: status, fields but Content-Length, framing (kLength, kChunked or kNone).
   // Called once, first. What it points to lives as long as the source.
   virtual void fill_head(http::ResponseHead& head) = 0;
+  // Of the whole answer, where fill_head() has given a 304 or a part of it; null: it has not.
+  virtual const http::HeaderList* whole_fields() const { return nullptr; }
   // The next of the body. Not called for answers without one (HEAD, 204, 304).
   virtual Piece next() = 0;
   // Its body in that coding from now on, `length_bytes` long. Only before the first next(), by a

@@ -136,3 +136,23 @@ def test_padding_changes_lengths_of_hits(library):
             assert zlib.decompress(hit.body, 31) == page
             sizes.add(len(hit.body))
         assert len(sizes) > 10
+
+
+def test_vary_is_the_same_on_parts_and_304(library):
+    page = prose(5000)
+    library.set("/a", page, FRESH + TEXT + [("ETag", '"1"')])
+    library.set("/passed", page, TEXT + [("ETag", '"1"'), ("Cache-Control", "private")])
+    library.set("/image", page, FRESH + [("Content-Type", "image/png"), ("ETag", '"1"')])
+    known = ("If-None-Match", '"1"')
+    parts = ("Range", "bytes=0-9,100-109")
+    with cached(library) as weir:
+        for path, vary in (("/a", "Accept-Encoding"), ("/image", None)):
+            weir.get(path)
+            assert weir.get(path).get("Vary") == vary
+            for accepted in (BR, []):
+                same = weir.get(path, headers=accepted + [known])
+                assert same.status == 304 and same.get("Vary") == vary
+                part = weir.get(path, headers=accepted + [parts])
+                assert part.status == 206 and part.get("Vary") == vary
+                assert part.get("Content-Encoding") is None
+        assert weir.get("/passed", headers=[known]).get("Vary") == "Accept-Encoding"
