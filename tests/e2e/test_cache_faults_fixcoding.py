@@ -1,7 +1,10 @@
 """Stored codings, what a reload does to the cache, and writes that make much void."""
 import base64
 import crypt
+import json
 import random
+import re
+import socket
 import subprocess
 import time
 import zlib
@@ -9,7 +12,7 @@ import zlib
 import pytest
 from support.library import FRESH, Library
 from support.waiting import in_threads, wait_for
-from support.weir import proxy
+from support.weir import binary, proxy
 
 TEXT = [("Content-Type", "text/plain")]
 BR = [("Accept-Encoding", "br")]
@@ -156,3 +159,72 @@ def test_vary_is_the_same_on_parts_and_304(library):
                 assert part.status == 206 and part.get("Vary") == vary
                 assert part.get("Content-Encoding") is None
         assert weir.get("/passed", headers=[known]).get("Vary") == "Accept-Encoding"
+
+
+# ---- the configuration ----
+
+def memory_bytes(weir):
+    return weir.metric("weir_cache_memory_bytes")
+
+
+def test_a_refused_reload_does_not_change_the_bound(library):
+    library.set("/a")
+    with cached(library, **{"listener": {}}) as weir, socket.socket() as taken:
+        before = memory_bytes(weir)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        weir.config["cache"] = {"memory": "64MiB"}
+        weir.config["listeners"]["more"] = {"address": "127.0.0.1:%d" % taken.getsockname()[1]}
+        weir.write_config()
+        weir.reload("failed")
+        assert memory_bytes(weir) == before
+        del weir.config["listeners"]["more"]
+        weir.write_config()
+        weir.reload()
+        assert memory_bytes(weir) == 64 << 20
+
+
+def test_a_check_takes_no_memory(library):
+    weir = cached(library)
+    weir.config["cache"] = {"memory": "64GiB"}
+    weir.write_config()
+    done = subprocess.run(["strace", "-f", "-e", "trace=mmap", binary(), "check", "-c", weir.path],
+                          capture_output=True, text=True, timeout=60, check=False) \
+        if subprocess.run(["which", "strace"], capture_output=True, check=False).returncode == 0 \
+        else pytest.skip("no strace")
+    sizes = [int(found) for found in re.findall(r"mmap\(\w+, (\d+)", done.stderr)]
+    assert done.returncode == 0 and max(sizes) < 1 << 30
+
+
+def test_a_cache_that_was_off_begins_empty(library):
+    for path in ("/a", "/b"):
+        library.set(path)
+    with proxy(library.origin, route={"cache": {}}) as weir:
+        weir.get("/a")
+        assert result(weir.get("/a")) == "HIT"
+        route = weir.config["sites"][0]["routes"][0]
+        kept = route.pop("cache")
+        weir.write_config()
+        weir.reload()
+        with weir.client() as client:
+            assert client.request("POST", "/a", body=b"x").status == 200
+        assert result(weir.get("/a")) is None
+        route["cache"] = kept
+        weir.write_config()
+        weir.reload()
+        assert result(weir.get("/a")) == "MISS"
+        assert result(weir.get("/a")) == "HIT"
+        weir.reload()
+        assert result(weir.get("/a")) == "HIT"
+
+
+def test_little_memory_needs_no_max_object(library):
+    library.set("/small", bytes(1 << 20))
+    library.set("/large", bytes(9 << 20))
+    with proxy(library.origin, route={"cache": {}}, cache={"memory": "32MiB"}) as weir:
+        for path, kept in (("/small", "HIT"), ("/large", "MISS")):
+            weir.get(path)
+            assert result(weir.get(path)) == kept
+        status, text = weir.admin("/config")
+        if status == 200:
+            assert "8MiB" in json.dumps(text) or "max_object" not in text
