@@ -228,3 +228,35 @@ def test_little_memory_needs_no_max_object(library):
         status, text = weir.admin("/config")
         if status == 200:
             assert "8MiB" in json.dumps(text) or "max_object" not in text
+
+
+# ---- writes ----
+
+def test_a_write_makes_more_void_than_a_turn_may(library):
+    library.set("/items")
+    library.set("/itemsx")
+    library.set("/items/5")
+    library.set("/made")
+    library.answers["/new"] = lambda conn, _: conn.answer(
+        b"", "201 Created", headers=[("Location", "/made")])
+    with proxy(library.origin, route={"cache": {}}) as weir, weir.client() as client:
+        def get(target):
+            return result(client.request("GET", target))
+
+        targets = ["/itemsx", "/itemsx?a", "/items/6?x", "/other"]
+        library.set("/other")
+        library.set("/items/6")
+        for target in ["/items", "/items/", "/items/5", "/items/5?a=1", "/made?b=1"] + targets:
+            get(target)
+        for i in range(1500):
+            get(f"/items?page={i}")
+        before = weir.metric("weir_cache_objects")
+        assert client.request("POST", "/items/5", body=b"x").status == 200
+        wait_for(lambda: weir.metric("weir_cache_objects") <= before - 1503)
+        for target in targets:
+            assert get(target) == "HIT", target
+        for target in ("/items", "/items/5", "/items/5?a=1", "/items?page=0", "/items?page=1499"):
+            assert get(target) == "MISS", target
+        assert get("/made?b=1") == "HIT"
+        assert client.request("POST", "/new", body=b"x").status == 201
+        assert get("/made?b=1") == "MISS"
