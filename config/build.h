@@ -157,6 +157,8 @@ proxy::FilterChain stray_filters(const Level& defaults);
 // Keys of a level that later builds will have.
 void build_routes(Build& build, const options::Node& section, const Level& outer,
                   proxy::Site& site);
+// build_files.cc: the action of a route.
+void build_files(Build& build, const options::Node& node, proxy::Route& route);
 // build_error_pages.cc: what the nearest level says wins whole; `off` is null.
 void build_error_pages(Build& build, const options::Node& section,
                        std::shared_ptr<const proxy::ErrorPages>& out);

@@ -82,19 +82,19 @@ void build_action(Build& build, MapReader& map, const proxy::Site& site, proxy::
   const Node* split = map.find("split");
   const Node* respond = map.find("respond");
   const Node* redirect = map.find("redirect");
+  const Node* files = map.find("files");
   if (upstream != nullptr) build_upstream_action(build, *upstream, route);
   if (split != nullptr) build_split(build, *split, site, route);
   if (respond != nullptr) build_respond(*respond, build.problems, route);
   if (redirect != nullptr) build_redirect(*redirect, build.problems, route);
-  const int count =
-      (upstream != nullptr) + (split != nullptr) + (respond != nullptr) + (redirect != nullptr);
-  const bool unbuilt = map.node().find("files") != nullptr;
+  if (files != nullptr) build_files(build, *files, route);
+  const int count = (upstream != nullptr) + (split != nullptr) + (respond != nullptr) +
+                    (redirect != nullptr) + (files != nullptr);
+  constexpr const char* kActions = "one of upstream, split, files, respond and redirect is due";
   if (count > 1) {
-    build.problems.error(map.node(), "has several actions",
-                         "one of upstream, split, respond and redirect is due");
-  } else if (count == 0 && !unbuilt && map.is_map()) {
-    build.problems.error(map.node(), "has no action",
-                         "one of upstream, split, respond and redirect is due");
+    build.problems.error(map.node(), "has several actions", kActions);
+  } else if (count == 0 && map.is_map()) {
+    build.problems.error(map.node(), "has no action", kActions);
   }
 }
 
@@ -118,7 +118,6 @@ bool build_route(Build& build, const Node& node, const Level& outer, const proxy
   }
   Level level = outer;
   build_level(build, map, level);
-  map.later({"files"});
   map.finish();
 
   route.timeout_ms = level.timeout_ms;

@@ -37,6 +37,7 @@ Environment system_environment(upstream::StateRegistry& states, proxy::Labels& l
       .member_file = read_regular_file,
       .glob = glob_files,
       .folder_exists = folder_exists,
+      .files_root = proxy::files::Root::open,
       .watch_names = [watcher](const auto& watches) { return watcher->watch(watches); },
       .srv_list = [srv](const auto& name, uint64_t wait_ms) { return srv->list(name, wait_ms); },
       .srv_version = [srv](const auto& name) { return srv->version(name); },

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "config/member_files.h"
+#include "proxy/files/root.h"
 #include "proxy/snapshot.h"
 #include "upstream/cluster.h"
 #include "upstream/names.h"
@@ -34,6 +35,12 @@ struct Environment {
   std::function<bool(const std::string& path)> folder_exists = [](const std::string&) {
     return true;
   };
+  // A folder to serve. `follows_links`: below it, as far as they stay there.
+  std::function<Result<std::shared_ptr<const proxy::files::Root>>(const std::string& path,
+                                                                  bool follows_links)>
+      files_root = [](const std::string&, bool) {
+        return Result<std::shared_ptr<const proxy::files::Root>>::failure("there are no folders");
+      };
   // Keeps the addresses of servers with a name current from now on; blocks for a bounded time until
   // they are known. For each: why it has none yet, or nothing.
   std::function<std::vector<std::string>(const std::vector<upstream::NameWatch>&)> watch_names;

@@ -81,6 +81,7 @@ nginx-light            peer
 redis-server           the store of bench/rate_limits
 haproxy                peer
 h2o                    an origin that speaks HTTP/1.1 and HTTP/2 in the clear
+varnish                a cache beside weir's, in bench/cache
 strace                 counts system calls per request
 LIST
 }

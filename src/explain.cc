@@ -15,6 +15,8 @@
 #include "http/params.h"
 #include "http/rules.h"
 #include "http/url.h"
+#include "proxy/files/find.h"
+#include "proxy/files/path.h"
 #include "proxy/https_redirect.h"
 #include "proxy/split.h"
 #include "upstream/sticky.h"
@@ -190,6 +192,7 @@ class Explainer {
   void show_routes(const proxy::Site& site, const Route* taken, std::string_view path);
   void show_filters(const proxy::Snapshot::Match& found);
   bool show_action(const Route& route, std::string_view path);
+  bool show_files(const proxy::files::Files& files, const Route& route, std::string_view path);
   void show_split(const Route& route, std::string_view path);
   void show_upstream(const upstream::Cluster& cluster);
   void show_mirror(const Route& route);
@@ -377,9 +380,40 @@ bool Explainer::show_action(const Route& route, std::string_view path) {
       line("action", fmt::format("redirect {} to {}", route.status,
                                  route.redirect_to.render(request, arena_)));
       return true;
+    case proxy::Action::kFiles: return show_files(*route.files, route, path);
     case proxy::Action::kHandler: break;
   }
   return true;
+}
+
+// Which file it is now, as a worker would look for it.
+bool Explainer::show_files(const proxy::files::Files& files, const Route& route,
+                           std::string_view path) {
+  line("action", fmt::format("files of {}{}", files.root->path(),
+                             files.root->follows_links() ? ", with links that stay in it" : ""));
+  if (head_.method == http::Method::kOptions) return refuse("200: OPTIONS names the methods");
+  if (head_.method != http::Method::kGet && head_.method != http::Method::kHead) {
+    return refuse("405: files are read only; Allow: GET, HEAD");
+  }
+  const auto name = proxy::files::name_below(route, path, files.shows_well_known, arena_);
+  if (!name) return refuse("404: no file has such a name");
+  const http::AcceptEncoding accept{http::CacheFields(head_.headers)};
+  const auto found = proxy::files::find(files, {*name, path, accept}, true);
+  line("", fmt::format("name {}", name->empty() ? "of the folder itself" : quote(*name)));
+  switch (found.kind) {
+    case proxy::files::Finding::Kind::kFile:
+      line("", fmt::format("a file of {} bytes, {}{}{}", found.file.size_bytes, found.type,
+                           found.encoding == http::Encoding::kIdentity ? "" : ", its sibling in ",
+                           found.encoding == http::Encoding::kIdentity
+                               ? std::string_view()
+                               : http::encoding_name(found.encoding)));
+      return true;
+    case proxy::files::Finding::Kind::kListing: line("", "a folder, listed"); return true;
+    case proxy::files::Finding::Kind::kSlash: return refuse("301: a folder; to itself with a /");
+    case proxy::files::Finding::Kind::kForbidden: return refuse("403: it may not be read");
+    case proxy::files::Finding::Kind::kMissing: return refuse("404: no such file");
+    default: return refuse("500: it cannot be read");
+  }
 }
 
 // Who decides, the shares, and where this request goes if that can be told without its client.

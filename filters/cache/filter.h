@@ -50,18 +50,24 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   Outcome fetch_alone();
   Outcome join_flight();
   void prepare_fetch();
+  void see(const http::HeaderList& asked);
   void note(proxy::CacheResult result, std::string_view status);
   // ---- while it waits ----
   void on_news(News news) noexcept override;
   void hear(const News& news);
   void go_on(Outcome outcome);
   void on_lock_timeout();
+  void stop_waiting();
   bool is_for_us(const News& news);
   // ---- the answer ----
   proxy::Verdict keep(proxy::FilterContext& context, http::ResponseHead& head,
                       std::string_view made_tag);
   void compare(const http::ResponseHead& head);
-  proxy::Verdict use_not_modified();
+  bool is_good_now(const http::Lifetime& lifetime) const;
+  bool is_edited(const http::ResponseHead& head);
+  void leave_flight(http::Storable why, int status);
+  proxy::Verdict about_something_else();
+  proxy::Verdict use_not_modified(const http::ResponseHead& head);
   proxy::Verdict use_stale();
   proxy::Verdict pass_on(http::ResponseHead& head, std::string_view made_tag);
   // ---- both ----
@@ -77,6 +83,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   Store& store_;
   proxy::Exchange* exchange_ = nullptr;             // whose filter this is
   const http::HeaderList* asked_fields_ = nullptr;  // as the client sent them
+  const http::CacheFields* fields_ = nullptr;       // the same, looked through; in the arena
   http::Asked asked_;
   std::string_view key_;         // empty: it has none
   std::string_view flight_key_;  // with the variant, where that is known

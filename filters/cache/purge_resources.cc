@@ -27,7 +27,7 @@ std::string_view common_prefix(std::span<const std::string> urls) {
 
 }  // namespace
 
-bool is_of_resource(std::string_view key, std::string_view url) {
+bool is_key_of(std::string_view key, std::string_view url) {
   if (!key.starts_with(url)) return false;
   return key.size() == url.size() || key[url.size()] == '?' || key[url.size()] == '\n';
 }
@@ -52,7 +52,7 @@ bool Store::purge_resources(Shard& shard, const std::string& common,
                             std::span<const std::string> prefixes, size_t& budget) {
   const auto is_hit = [urls](const Growing& one) {
     return std::any_of(urls.begin(), urls.end(),
-                       [&](const std::string& url) { return is_of_resource(one.key, url); });
+                       [&](const std::string& url) { return is_key_of(one.key, url); });
   };
   std::string from = common;
   size_t hits = 0;

@@ -26,7 +26,7 @@ bool purge_resources(Store& store, std::span<const std::string> urls, size_t bud
   const bool done = store.purge_resources(urls, budget);
   flights().outdate([urls](std::string_view key) {
     return std::any_of(urls.begin(), urls.end(),
-                       [key](const std::string& url) { return is_of_resource(key, url); });
+                       [key](const std::string& url) { return is_key_of(key, url); });
   });
   return done;
 }

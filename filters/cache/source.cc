@@ -7,7 +7,6 @@
 #include "filters/cache/codings.h"
 #include "filters/cache/intake.h"
 #include "filters/cache/stored_head.h"
-#include "http/conditional.h"
 #include "net/worker.h"
 #include "proxy/proxy_worker.h"
 
@@ -17,7 +16,6 @@ namespace {
 
 // So much goes to the socket in one call.
 constexpr uint64_t kPieceMax = 256 * 1024;
-constexpr size_t kBoundaryBytes = 18;
 
 std::string_view number(uint64_t value, Arena& arena) {
   char digits[20];
@@ -32,51 +30,34 @@ StoredSource::StoredSource(proxy::Exchange& exchange, Serving serving,
       asked_fields_(request.headers()),
       serving_(std::move(serving)),
       fields_(exchange.arena()),
-      status_(serving_.meta.status) {
-  unpack_head(serving_.head, fields_);
+      selection_(serving_.meta.status) {
+  if (serving_.fields != nullptr) {
+    fields_.copy_from(*serving_.fields);
+    fields_.remove("Age");  // tell() has it
+  } else {
+    unpack_head(serving_.head, fields_);
+  }
   judge(request);
 }
 
 // ---- which answer is it? ----
 
-// Preconditions and ranges are about a 200 (RFC 9110 13.2.1, 14.2); most requests have none.
 void StoredSource::judge(const http::CacheFields& request) {
-  const bool asks = request.has(http::CacheField::kIfNoneMatch) ||
-                    request.has(http::CacheField::kIfModifiedSince) ||
-                    request.has(http::CacheField::kRange);
-  if (!asks || status_ != 200) return;
-  const int64_t now_s = serving_.now_ms / 1000;
-  const http::Validators stored = http::validators_of(http::CacheFields(fields_), now_s);
-  const http::Method method = exchange_.request().method;
-  if (http::check_preconditions(http::Evaluator::kCache, method, request, &stored, now_s) ==
-      http::Precondition::kNotModified) {
-    status_ = 304;
-  } else if (method == http::Method::kGet && serving_.reader.state() == BodyState::kWhole &&
-             http::if_range_holds(request, stored, now_s)) {
-    judge_range(request.single(http::CacheField::kRange));
-  }
-}
-
-void StoredSource::judge_range(std::string_view range) {
-  if (range.empty()) return;
-  switch (http::read_ranges(range, serving_.reader.published(), ranges_)) {
-    case http::RangeAnswer::kWhole: break;
-    case http::RangeAnswer::kPartial: status_ = 206; break;
-    case http::RangeAnswer::kUnsatisfiable: status_ = 416; break;
-  }
+  const Reader& reader = serving_.reader;
+  const bool whole = reader.state() == BodyState::kWhole;
+  selection_.judge(http::Evaluator::kCache, exchange_.request().method, request, fields_,
+                   whole ? reader.published() : proxy::Selection::kUnknown, serving_.now_ms / 1000);
+  if (selection_.status() == 206) left_bytes_ = 0;
 }
 
 // ---- heads ----
 
 void StoredSource::fill_head(http::ResponseHead& head) {
-  head.status = status_;
-  switch (status_) {
-    case 206: fill_partial(head); break;
-    case 304:
-      if (serving_.meta.status != 304) fill_not_modified(head);
-      break;
-    case 416: fill_unsatisfiable(head); break;
-    default: fill_whole(head); break;
+  if (selection_.status() == serving_.meta.status) {
+    head.status = serving_.meta.status;
+    if (head.status != 304) fill_whole(head);
+  } else {
+    selection_.fill_head(fields_, serving_.reader.published(), exchange_.worker(), head);
   }
   tell(head.headers);
 }
@@ -87,61 +68,6 @@ void StoredSource::fill_whole(http::ResponseHead& head) const {
   const uint64_t length = whole ? serving_.reader.published() : serving_.meta.length_bytes;
   head.framing = length == Meta::kUnknown ? http::Framing::kChunked : http::Framing::kLength;
   head.content_length = length == Meta::kUnknown ? 0 : length;
-}
-
-// RFC 9110 15.4.5: what a 200 would have had of these, and nothing that describes the content.
-void StoredSource::fill_not_modified(http::ResponseHead& head) const {
-  bool has_tag = false;
-  for (const http::Header& field : fields_) {
-    switch (http::cache_field(field.name)) {
-      case http::CacheField::kEtag: has_tag = true; [[fallthrough]];
-      case http::CacheField::kCacheControl:
-      case http::CacheField::kContentLocation:
-      case http::CacheField::kDate:
-      case http::CacheField::kExpires:
-      case http::CacheField::kVary: head.headers.add(field); break;
-      default: break;
-    }
-  }
-  if (has_tag) return;
-  const http::Header* modified = fields_.find("Last-Modified");
-  if (modified != nullptr) head.headers.add(*modified);
-}
-
-void StoredSource::fill_partial(http::ResponseHead& head) {
-  head.headers.copy_from(fields_);
-  head.framing = http::Framing::kLength;
-  Arena& arena = head.headers.arena();
-  const uint64_t length = serving_.reader.published();
-  if (ranges_.size() == 1) {
-    const http::ByteRange range = ranges_.ranges().front();
-    char text[http::kContentRangeChars];
-    head.headers.set("Content-Range",
-                     arena.copy({text, http::format_content_range(range, length, text)}));
-    head.content_length = left_bytes_ = range.size_bytes();
-    serving_.reader.seek(range.first);
-    return;
-  }
-  uint8_t random[kBoundaryBytes];
-  exchange_.worker().random_bytes(random, sizeof(random));
-  char* const boundary = static_cast<char*>(arena.allocate(2 * kBoundaryBytes, 1));
-  for (size_t i = 0; i < kBoundaryBytes; ++i) {
-    boundary[2 * i] = "0123456789abcdef"[random[i] >> 4];
-    boundary[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
-  }
-  const http::Header* type = fields_.find(http::HeaderId::kContentType);
-  const std::string_view name(boundary, 2 * kBoundaryBytes);
-  multipart_.emplace(ranges_, length, type == nullptr ? std::string_view() : type->value, name);
-  head.headers.set("Content-Type", http::multipart_type(name, arena));
-  head.content_length = multipart_->total_bytes();
-  left_bytes_ = 0;
-}
-
-void StoredSource::fill_unsatisfiable(http::ResponseHead& head) const {
-  Arena& arena = head.headers.arena();
-  char text[http::kContentRangeChars];
-  const size_t size = http::format_unsatisfied_range(serving_.reader.published(), text);
-  head.headers.add("Content-Range", arena.copy({text, size}));
 }
 
 // What the cache says of it. Age is of what was stored before (RFC 9111 4, 5.1).
@@ -156,10 +82,10 @@ void StoredSource::tell(http::HeaderList& headers) const {
 // ---- bodies ----
 
 proxy::ResponseSource::Piece StoredSource::next() {
-  if (multipart_ && left_bytes_ == 0) {
+  if (selection_.status() == 206 && left_bytes_ == 0) {
     serving_.reader.consume(std::exchange(given_bytes_, 0));
     http::MultipartPiece piece;
-    if (!multipart_->next(piece)) return {State::kEnd, {}};
+    if (!selection_.next_part(piece)) return {State::kEnd, {}};
     if (!piece.is_slice) return {State::kBytes, piece.text};
     serving_.reader.seek(piece.slice.first);
     left_bytes_ = piece.slice.size_bytes();
@@ -202,7 +128,7 @@ void StoredSource::on_grown() noexcept {
 proxy::ResponseSource::Turned StoredSource::turn_to(http::Encoding encoding,
                                                     uint64_t& length_bytes) {
   Reader& reader = serving_.reader;
-  if (status_ != 200 || reader.state() != BodyState::kWhole) return Turned::kNone;
+  if (selection_.status() != 200 || reader.state() != BodyState::kWhole) return Turned::kNone;
   if (!reader.has(encoding)) look_again();
   return cache::turn_to({*serving_.store, reader, serving_.key, serving_.hits}, reader, encoding,
                         made_, length_bytes);

@@ -10,9 +10,9 @@
 #include "filters/cache/store.h"
 #include "http/cache_fields.h"
 #include "http/message.h"
-#include "http/multipart.h"
 #include "proxy/body.h"
 #include "proxy/exchange.h"
+#include "proxy/selection.h"
 
 namespace weir::filters::cache {
 
@@ -25,7 +25,10 @@ struct Serving {
   std::string_view cache_status = {};  // what Cache-Status says (RFC 9211)
   std::string_view result = {};        // "HIT"
   std::string_view result_field = {};  // that tells it; empty: none
-  bool fed = false;                    // the exchange records it itself, and knows of each piece
+  // Of the answer that has just come, for the client that it was fetched for: all its fields, also
+  // those that nobody else gets. Null: as stored.
+  const http::HeaderList* fields = nullptr;
+  bool fed = false;  // the exchange records it itself, and knows of each piece
   Store* store = nullptr;
   std::string_view key = {};  // primary
   uint64_t hits = 0;          // of the answer
@@ -40,7 +43,8 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
 
   void fill_head(http::ResponseHead& head) override;
   const http::HeaderList* whole_fields() const override {
-    return status_ == 304 || status_ == 206 ? &fields_ : nullptr;
+    const int status = selection_.status();
+    return status == 304 || status == 206 ? &fields_ : nullptr;
   }
   Piece next() override;
   Turned turn_to(http::Encoding encoding, uint64_t& length_bytes) override;
@@ -48,11 +52,7 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
  private:
   void look_again();
   void judge(const http::CacheFields& request);
-  void judge_range(std::string_view range);
   void fill_whole(http::ResponseHead& head) const;
-  void fill_not_modified(http::ResponseHead& head) const;
-  void fill_partial(http::ResponseHead& head);
-  void fill_unsatisfiable(http::ResponseHead& head) const;
   void tell(http::HeaderList& headers) const;
   Piece next_slice();
   void on_grown() noexcept override;
@@ -62,11 +62,9 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   Serving serving_;
   Reader before_;  // of the head, where the body is read of a later answer
   http::HeaderList fields_;
-  int status_;
-  http::RangeSet ranges_;
-  std::optional<http::Multipart> multipart_;
+  proxy::Selection selection_;
   std::string made_;                  // a coded body that was made for this answer first
-  uint64_t left_bytes_ = UINT64_MAX;  // of the slice at hand
+  uint64_t left_bytes_ = UINT64_MAX;  // of the part at hand
   uint64_t given_bytes_ = 0;          // by the last call
   bool waits_ = false;                // has been said; on_grown() may have come
 };

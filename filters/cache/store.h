@@ -149,7 +149,7 @@ class Store {
   uint64_t purge(std::string_view primary, Purge how);
   uint64_t purge_prefix(std::string_view prefix, Purge how);
   uint64_t purge_tag(std::string_view tag, Purge how);
-  // The answers of some URLs, with any query, whatever else their keys have (is_of_resource()): one
+  // The answers of some URLs, with any query, whatever else their keys have (is_key_of()): one
   // walk for all of them. False: about `budget` answers went, and there are more.
   bool purge_resources(std::span<const std::string> urls, size_t budget);
   // At once; memory is freed later, in small steps, by inserts and sweep().
@@ -214,7 +214,7 @@ class Store {
 };
 
 // Whether `key` is the URL, with any query, and whatever stands behind it (key.h).
-bool is_of_resource(std::string_view key, std::string_view url);
+bool is_key_of(std::string_view key, std::string_view url);
 
 // The process's store: made by the first call, reconfigured by the next ones. Config thread, when a
 // configuration comes into force.

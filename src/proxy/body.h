@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
+#include "base/error.h"
 #include "http/accept_encoding.h"
 #include "http/message.h"
 
@@ -43,6 +43,10 @@ class ResponseSource {
   };
   virtual Turned turn_to(http::Encoding /*encoding*/, uint64_t& /*length_bytes*/) {
     return Turned::kNone;
+  }
+  // For the log, after kBroken.
+  virtual Error why_broken() const {
+    return {Source::kUpstream, ErrorKind::kReset, Retry::kNever, "a shared answer broke off"};
   }
 
  protected:

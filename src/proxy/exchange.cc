@@ -130,7 +130,7 @@ Step Exchange::route_request() {
   const http::Header* hops = request_.headers.find(http::HeaderId::kMaxForwards);
   const bool last_hop = hops != nullptr && hops->value == "0";
   if (request_.method == http::Method::kOptions && (last_hop || request_.target == "*")) {
-    return answer_options();
+    return answer_options(http::kPassedMethods);
   }
   const Snapshot::Match match = pinned_->snapshot->match(listener_, request_, arena_);
   site_ = match.site;
@@ -242,6 +242,7 @@ Step Exchange::run_action() {
       return route_->rewrite == nullptr ? Step::kPick : rewrite();
     case Action::kRespond: return respond();
     case Action::kRedirect: return redirect();
+    case Action::kFiles: return serve_files();
     case Action::kHandler: return reply(route_->handler(request_), {});
   }
   return Step::kWait;
@@ -332,7 +333,7 @@ Step Exchange::commit_head() {
   framing_.keep_alive_10 = request_.version == http::Version::kHttp10 && !framing_.close;
   if (local_) {
     discard_body_ = true;
-  } else {
+  } else if (look_up_ == nullptr) {
     response_->headers.add("Via", http::via_of(response_->version));
   }
   if (pinned_->snapshot->listeners[listener_].no_hsts && scheme() != "https") {

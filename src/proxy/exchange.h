@@ -34,6 +34,9 @@ struct Bond;
 namespace weir::proxy {
 
 class ProxyWorker;
+namespace files {
+class LookUp;
+}
 struct Epoch;
 struct Side;
 struct Tries;
@@ -105,6 +108,8 @@ class Exchange final : public net::Mortal,
   // Who the client has proved to be; null: nobody asked, or it may be anybody. `subject` and what
   // it points to live as long as the exchange.
   const Subject* subject() const { return subject_; }
+  // Its route lets in only who proves something: what it is answered may be for nobody else.
+  bool is_for_somebody() const { return subject_ != nullptr || proof_filter_ != UINT32_MAX; }
   void set_subject(const Subject& subject) { subject_ = &subject; }
   // FilterFactory::own_fields(), of all filters of the site.
   const std::vector<std::string>& site_fields() const;
@@ -141,6 +146,7 @@ class Exchange final : public net::Mortal,
   std::optional<std::string> whole_body() const;
   void resume(uint32_t epoch, Resume::Outcome outcome);
   void on_source_ready();  // its ResponseSource has more than kWait to say
+  void on_file_found();    // or not: its look-up knows
   bool over() const { return step_ == Step::kOver; }
   bool in_tunnel() const { return step_ == Step::kTunnel; }
   // One of its own: other requests share it over HTTP/2.
@@ -200,8 +206,14 @@ class Exchange final : public net::Mortal,
   Step redirect();
   bool must_go_to_https() const;
   Step redirect_to_https();
-  Step answer_options();
+  Step answer_options(http::MethodSet allowed);
   Step refuse_method(http::MethodSet allowed);
+
+  // Files (files/action.cc).
+  Step serve_files();
+  Step answer_found();
+  Step redirect_to_folder();
+  Step refuse_for_files(int status, const char* why);
 
   // Tries (attempt.cc); what a server is told (upstream_head.cc).
   Step pick_endpoint();
@@ -286,6 +298,7 @@ class Exchange final : public net::Mortal,
 
   // Answers that filters serve, keep or change (served.cc).
   Step serve(ResponseSource& source);
+  Step answer_from(ResponseSource& source);
   Step serve_from_response(ResponseSource& source);
   Step pump_source();
   void pump_later();
@@ -387,6 +400,7 @@ class Exchange final : public net::Mortal,
 
   // Answers that filters serve, keep or change; null: there is none.
   ResponseSource* source_ = nullptr;
+  files::LookUp* look_up_ = nullptr;  // of a route with `files`
   std::unique_ptr<Recorder> recorder_;
   BodyStage* stage_ = nullptr;
   bool source_tail_ = false;  // what the recorder did not take follows in held_response_

@@ -291,9 +291,9 @@ Step Exchange::refuse_method(http::MethodSet allowed) {
 }
 
 // OPTIONS * and a Max-Forwards of 0 ask this hop, not the application (RFC 9110 9.3.7).
-Step Exchange::answer_options() {
+Step Exchange::answer_options(http::MethodSet allowed) {
   begin_local(200, {});
-  response_->headers.add("Allow", arena_.copy(http::method_list(http::kPassedMethods)));
+  response_->headers.add("Allow", arena_.copy(http::method_list(allowed)));
   return Step::kResponse;
 }
 

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
+#include "proxy/files/look_up.h"
 #include "proxy/hedge.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/tries.h"
@@ -152,6 +153,7 @@ void Exchange::stop_waiting() {
   if (waiter_ != nullptr) waiter_->leave();
   if (hedge_ != nullptr) hedge_->stop();
   if (tries_ != nullptr) tries_->timer.cancel();
+  if (look_up_ != nullptr) look_up_->stop();
 }
 
 // ---- an answer whose status asks for another try ----

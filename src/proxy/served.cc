@@ -1,5 +1,7 @@
 // Answers that filters serve, keep or change: a source that gives the body, a recorder that keeps
 // what a server sends, a stage that it goes through on its way to the client.
+#include <utility>
+
 #include "base/check.h"
 #include "base/limits.h"
 #include "net/worker.h"
@@ -13,9 +15,13 @@ namespace weir::proxy {
 
 // Instead of asking a server. The filter that serves sees nothing of its own answer.
 Step Exchange::serve(ResponseSource& source) {
-  discard_body_ = true;
   response_begun_ = true;
   response_filter_ = filters_seen_ - 1;
+  return answer_from(source);
+}
+
+Step Exchange::answer_from(ResponseSource& source) {
+  discard_body_ = true;
   source_ = &source;
   response_ = arena_.make<http::ResponseHead>(arena_);
   source.fill_head(*response_);
@@ -62,11 +68,12 @@ Step Exchange::pump_source() {
         break;
       case ResponseSource::State::kWait: return Step::kWait;
       case ResponseSource::State::kEnd: return Step::kFinish;
-      case ResponseSource::State::kBroken:
-        source_ = nullptr;
+      case ResponseSource::State::kBroken: {
+        const Error why = std::exchange(source_, nullptr)->why_broken();
         if (source_tail_) return relay();
-        fail({Source::kUpstream, ErrorKind::kReset, Retry::kNever, "a shared answer broke off"});
+        fail(why);
         return Step::kOver;
+      }
     }
   }
   return Step::kWait;

@@ -37,8 +37,11 @@ struct RedisConfig;
 namespace weir::proxy {
 
 class AnswerStore;
+namespace files {
+struct Files;
+}
 
-enum class Action : uint8_t { kUpstream, kRespond, kRedirect, kHandler };
+enum class Action : uint8_t { kUpstream, kRespond, kRedirect, kFiles, kHandler };
 
 // Admin pages: runs on the admin worker only. Must not block.
 using Handler = std::function<LocalReply(const http::RequestHead&)>;
@@ -62,8 +65,9 @@ struct Route {
   int status = 200;                                  // kRespond, kRedirect
   Template body;                                     // kRespond
   std::vector<std::pair<std::string, Template>> respond_headers;
-  Template redirect_to;  // kRedirect
-  Handler handler;       // kHandler
+  Template redirect_to;                       // kRedirect
+  std::shared_ptr<const files::Files> files;  // kFiles
+  Handler handler;                            // kHandler
   bool access_log = true;
   bool websocket = true;
   uint64_t timeout_ms = 0;                        // total of a request; 0 = none

@@ -38,8 +38,11 @@ def test_every_configuration_loads(page, tmp_path):
             Certificate(tmp_path, name)
         (tmp_path / "tickets").write_bytes(os.urandom(160))
         (tmp_path / "staff.htpasswd").write_text(f"anna:$5$saltsalt${'a' * 43}\n")
+        for folder in re.findall(r"\broot: (/srv/[\w/-]+)", block):
+            os.makedirs(f"{tmp_path}{folder}", exist_ok=True)
         path = tmp_path / "weir.yaml"
-        path.write_text(block.replace("/etc/weir/", f"{tmp_path}/"))
+        path.write_text(block.replace("/etc/weir/", f"{tmp_path}/")
+                        .replace("/srv/", f"{tmp_path}/srv/"))
         done = run("check", "-c", str(path))
         assert (done.returncode, done.stdout) == (0, f"{path}: ok\n"), done.stderr
 

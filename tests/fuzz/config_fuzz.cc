@@ -57,6 +57,11 @@ weir::config::Environment environment(weir::upstream::StateRegistry& states,
             }
             return weir::Result<std::vector<std::string>>(paths);
           },
+      .files_root =
+          [](const std::string& path, bool follows_links) {
+            return weir::proxy::files::Root::open(path.size() % 2 == 0 ? "/" : "/no such folder",
+                                                  follows_links);
+          },
       .watch_names =
           [](const auto& watches) {
             return std::vector<std::string>(watches.size(), "no name server");

@@ -104,14 +104,6 @@ TEST_CASE("config errors: top level") {
   });
 }
 
-TEST_CASE("config errors: keys of the language that this build does not have") {
-  check({
-      // Not a second error for the missing action.
-      {test::with_route("{path: /, files: {root: /srv}}"),
-       {"6:19: sites[0].routes[0].files: \"files\" is known but not in this build yet"}},
-  });
-}
-
 std::string with_upstream(std::string_view keys) {
   return "listeners: {l: {address: \"127.0.0.1:0\"}}\n"
          "upstreams: {a: {servers: [{address: \"127.0.0.1:1\"}],\n" +
@@ -372,10 +364,10 @@ TEST_CASE("config errors: routes") {
   check({
       {test::with_route("{path: /}"),
        {"6:9: sites[0].routes[0]: has no action; "
-        "one of upstream, split, respond and redirect is due"}},
+        "one of upstream, split, files, respond and redirect is due"}},
       {test::with_route("{path: /, upstream: app, respond: {}}"),
        {"6:9: sites[0].routes[0]: has several actions; "
-        "one of upstream, split, respond and redirect is due"}},
+        "one of upstream, split, files, respond and redirect is due"}},
       {test::with_route("{upstream: app}"),
        {"6:9: sites[0].routes[0].path: is required; or path_regex"}},
       {test::with_route("x"), {"6:9: sites[0].routes[0]: must be a map, not \"x\""}},

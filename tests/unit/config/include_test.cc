@@ -88,7 +88,7 @@ TEST_CASE("include: an error stands in the file that has it") {
       "conf.d/a.yaml:3:20: upstreams.own.servers[0].adress: unknown key; did you mean "
       "\"address\"?",
       "conf.d/b.yaml:1:13: upstreams.own: is defined at conf.d/a.yaml:3:3 already",
-      "conf.d/b.yaml:3:27: sites[0].routes[0]: has no action; one of upstream, split, "
+      "conf.d/b.yaml:3:27: sites[0].routes[0]: has no action; one of upstream, split, files, "
       "respond and redirect is due",
       "conf.d/b.yaml:3:28: sites[0].routes[0].path: \"x\" is not a path: it starts with / or =/",
       "conf.d/c.yaml:1:1: listeners: cannot stand in an included file; only certificates, "

@@ -50,6 +50,12 @@ struct World {
               return std::any_of(files.begin(), files.end(),
                                  [&](const auto& file) { return file.first.starts_with(path); });
             },
+        // /srv is there, whatever is below.
+        .files_root =
+            [](const std::string& path, bool follows_links) {
+              const bool known = path.starts_with("/srv/");
+              return proxy::files::Root::open(known ? "/" : "/no such folder", follows_links);
+            },
         // Names end in .test, or do not resolve.
         .watch_names = [this](const auto& watches) { return watch(watches); },
         .srv_list =

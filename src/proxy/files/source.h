@@ -1,0 +1,55 @@
+// A file on its way to one client: whole, not modified, or in parts.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/blocks.h"
+#include "http/headers.h"
+#include "net/helpers.h"
+#include "proxy/body.h"
+#include "proxy/files/find.h"
+#include "proxy/selection.h"
+
+namespace weir::proxy {
+class Exchange;
+}
+
+namespace weir::proxy::files {
+
+// In the exchange's arena, which runs the destructor. A file that shrinks while it is sent is
+// broken; of one that grows what was announced is sent.
+class FileSource final : public ResponseSource, private net::Errand::User {
+ public:
+  // `found` is a kFile.
+  FileSource(Exchange& exchange, const Files& files, Finding& found);
+
+  void fill_head(http::ResponseHead& head) override;
+  Piece next() override;
+  Error why_broken() const override;
+
+ private:
+  struct Reading;  // on another thread
+
+  void make_fields(const Files& files, const Finding& found);
+  Piece read();
+  Piece use(int64_t got, const char* bytes);
+  bool start_errand(size_t bytes);
+  void on_errand_done(uint32_t result) override;
+  void on_errand_late() override;
+
+  Exchange& exchange_;
+  const std::shared_ptr<const OpenFile> file_;
+  http::HeaderList fields_;  // of a 200
+  Selection selection_{200};
+  uint64_t at_bytes_ = 0;    // of the file
+  uint64_t left_bytes_ = 0;  // of the part at hand
+  std::shared_ptr<Reading> reading_;
+  bool waits_ = false;           // for the errand
+  bool read_elsewhere_ = false;  // reading_ is done, and not given out yet
+  bool late_ = false;
+  std::optional<net::Errand> errand_;
+};
+
+}  // namespace weir::proxy::files
