@@ -1,6 +1,10 @@
 // The top-level `cache`: the memory for all answers that are kept.
+#include <algorithm>
+
 #include "config/build.h"
+#include "config/load.h"
 #include "filters/cache/answers.h"
+#include "filters/cache/purges.h"
 #include "filters/cache/store.h"
 
 namespace weir::config {
@@ -16,6 +20,7 @@ void build_cache(Build& build, const Node& section) {
   StoreOptions& options = build.store;
   map.size_bytes("memory", options::Range<uint64_t>{Store::kMemoryMin, Store::kMemoryMax},
                  options.memory_bytes);
+  options.max_object_bytes = std::min(options.max_object_bytes, options.memory_bytes / 4);
   map.size_bytes("max_object", options::Range<uint64_t>{1024, uint64_t{4} << 30},
                  options.max_object_bytes);
   map.choice("eviction", {{"lru", Eviction::kLru}, {"s3fifo", Eviction::kS3Fifo}}, {},
@@ -28,11 +33,18 @@ void build_cache(Build& build, const Node& section) {
   }
 }
 
-// The process's store is there, and large enough, before a request can ask it.
+// The store itself is made or changed by put_cache_in_force(): this configuration may be refused
+// yet, or only be looked at.
 void bind_cache(Build& build) {
-  if (!build.uses_cache) return;
-  filters::cache::configure_store(build.store);
-  build.snapshot.answers = &filters::cache::answers();
+  if (build.uses_cache) build.snapshot.answers = &filters::cache::answers();
+}
+
+void put_cache_in_force(const LoadResult& next, const proxy::Snapshot* before) {
+  if (next.cache) filters::cache::configure_store(*next.cache);
+  Store* const store = filters::cache::store();
+  if (store == nullptr || before == nullptr) return;
+  const bool stays = next.cache && before->answers != nullptr;
+  if (!stays) filters::cache::purge_all(*store, filters::cache::Purge::kRemove);
 }
 
 }  // namespace weir::config

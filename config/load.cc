@@ -143,6 +143,7 @@ LoadResult load_text(std::string_view text, const std::string& file,
     if (build_all(build, root)) {
       result.description = describe(root, build.defaults);
       result.snapshot = std::move(snapshot);
+      if (build.uses_cache) result.cache = build.store;
       source->member_files = std::move(build.member_files);
       result.srv_names = std::move(build.srv_names);
       const bool followed = !source->member_files.empty() || !result.srv_names.empty();
@@ -166,7 +167,10 @@ LoadResult rebuild(const std::shared_ptr<const Source>& source, const Environmen
     return Result<std::string>(found->second);
   };
   Build build{kept, problems, *snapshot, {}, {}, {}, {}, {}};
-  if (build_all(build, *source->documents.front()->root)) result.snapshot = std::move(snapshot);
+  if (build_all(build, *source->documents.front()->root)) {
+    result.snapshot = std::move(snapshot);
+    if (build.uses_cache) result.cache = build.store;
+  }
   result.source = source;
   result.srv_names = std::move(build.srv_names);
   result.errors = problems.errors();

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "config/environment.h"
+#include "filters/cache/store_options.h"
 #include "proxy/outline.h"
 #include "proxy/snapshot.h"
 
@@ -25,6 +27,8 @@ struct LoadResult {
   std::shared_ptr<const Source> source;
   // Of each srv, with the version of its records that the snapshot has.
   std::vector<std::pair<upstream::SrvName, uint64_t>> srv_names = {};
+  // For put_cache_in_force(); nothing: no route uses it.
+  std::optional<filters::cache::StoreOptions> cache = {};
 
   bool ok() const { return snapshot != nullptr; }
 };
@@ -38,6 +42,12 @@ LoadResult load_text(std::string_view text, const std::string& file,
 // read again: not the configuration, which may be half edited, and none of the files and variables
 // that it names. Without a description.
 LoadResult rebuild(const std::shared_ptr<const Source>& source, const Environment& environment);
+
+// Once nothing can refuse `next` any more, and before a worker gets its snapshot: the process's
+// store is there, with the bound that `next` says. `before` is what is in force, null at the start:
+// where one of both has no cache, all that is kept is purged, for nobody heard of writes and purges
+// meanwhile. Config thread.
+void put_cache_in_force(const LoadResult& next, const proxy::Snapshot* before);
 
 // Upstream and path of each servers_file.
 const std::vector<std::pair<std::string, std::string>>& member_files_of(const Source& source);

@@ -143,6 +143,7 @@ bool Daemon::load_first() {
   note_source(loaded);
   snapshot_ = std::move(loaded.snapshot);
   put_in_force(*snapshot_);
+  config::put_cache_in_force(loaded, nullptr);
   proxy::begin_maintenances({}, snapshot_->maintenances);
   warn_of_few_open_files(*snapshot_);
   reload_stats_ = {1, 0, static_cast<uint64_t>(std::time(nullptr))};
@@ -356,7 +357,7 @@ void Daemon::reload(const char* cause) {
   if (loaded.ok()) warn_of_what_needs_a_restart(*snapshot_, *loaded.snapshot, loaded.warnings);
   for (const std::string& line : loaded.warnings) log_warn("{}", line);
   if (loaded.ok()) {
-    if (std::string why = apply(loaded.snapshot); !why.empty()) {
+    if (std::string why = apply(loaded); !why.empty()) {
       loaded.errors.push_back(std::move(why));
     }
   }
@@ -377,8 +378,9 @@ void Daemon::reload(const char* cause) {
   manager_.ready();
 }
 
-// What can fail comes first: sockets and the log file. Empty: `next` is what the workers have now.
-std::string Daemon::apply(const SnapshotPtr& next) {
+// What can fail comes first: sockets and the log file. Empty: it is what the workers have now.
+std::string Daemon::apply(const config::LoadResult& loaded) {
+  const SnapshotPtr& next = loaded.snapshot;
   const SocketSet::Wanted wanted = wanted_by(*next);
   Result<SocketSet::Plan> plan = sockets_->prepare(wanted);
   if (!plan.ok()) return plan.error();
@@ -400,6 +402,7 @@ std::string Daemon::apply(const SnapshotPtr& next) {
   proxy::begin_new_splits(*snapshot_, *next);
   proxy::begin_maintenances(snapshot_->maintenances, next->maintenances);
   put_in_force(*next);
+  config::put_cache_in_force(loaded, snapshot_.get());
   {
     std::lock_guard lock(mutex_);
     given_back_.push_back(std::exchange(snapshot_, next));
@@ -433,7 +436,7 @@ void Daemon::follow_members() {
     if (!known) log_warn("{}", line);
   }
   for (const std::string& line : loaded.errors) log_error("{}", line);
-  const std::string why = loaded.ok() ? apply(loaded.snapshot) : "see above";
+  const std::string why = loaded.ok() ? apply(loaded) : "see above";
   note_source(loaded);
   if (!why.empty()) {
     log_error("members: not followed: {}", why);

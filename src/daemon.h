@@ -65,7 +65,7 @@ class Daemon final : public proxy::StatusSource {
   int finish();
   void on_signal(int signal);
   void reload(const char* cause);
-  std::string apply(const SnapshotPtr& next);
+  std::string apply(const config::LoadResult& loaded);
   void note_source(const config::LoadResult& loaded);
   void follow_members();
   void begin_shutdown();

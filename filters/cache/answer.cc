@@ -37,6 +37,7 @@ class NotModified final : public proxy::ResponseSource {
     }
     for (const http::Header& field : more_) head.headers.add(field);
   }
+  const http::HeaderList* whole_fields() const override { return &fields_; }
   Piece next() override { return {State::kEnd, {}}; }
 
  private:

@@ -38,12 +38,10 @@ std::vector<proxy::AnswerLine> lines_of(std::vector<SurveyLine>& lines, uint64_t
 
 class Answers final : public proxy::AnswerStore {
  public:
-  explicit Answers(Store& store) : store_(store) {}
-
   proxy::AnswerStats stats() override {
-    const StoreStats from = store_.stats();
+    const StoreStats from = store().stats();
     proxy::AnswerStats stats;
-    stats.memory_bytes = store_.memory_bytes();
+    stats.memory_bytes = store().memory_bytes();
     stats.bytes = from.bytes;
     stats.mapped_bytes = from.mapped_bytes;
     stats.growing_bytes = from.growing_bytes;
@@ -60,7 +58,7 @@ class Answers final : public proxy::AnswerStore {
   }
 
   proxy::TopAnswers top(size_t n) override {
-    Survey survey = store_.survey(n);
+    Survey survey = store().survey(n);
     const uint64_t now_ms = unix_ms();
     return {lines_of(survey.by_hits, now_ms), lines_of(survey.by_bytes, now_ms)};
   }
@@ -72,39 +70,44 @@ class Answers final : public proxy::AnswerStore {
     switch (order.what) {
       case What::kUrl:
         for (const std::string& key : keys_of_url(order.text, snapshot)) {
-          hits += purge_url(store_, key, how);
+          hits += purge_url(store(), key, how);
         }
         break;
       case What::kPrefix: {
         const std::string prefix = key_prefix(order.text);
-        if (!prefix.empty()) hits = purge_prefix(store_, prefix, how);
+        if (!prefix.empty()) hits = purge_prefix(store(), prefix, how);
         break;
       }
-      case What::kTag: hits = purge_tag(store_, order.text, how); break;
+      case What::kTag: hits = purge_tag(store(), order.text, how); break;
       case What::kAll:
-        hits = store_.stats().objects;
-        purge_all(store_, how);
+        hits = store().stats().objects;
+        purge_all(store(), how);
         if (order.soft) outdated_.fetch_add(hits, std::memory_order_relaxed);
         break;
     }
     return hits;
   }
 
-  void outdate_all() override { purge_all(store_, Purge::kSoft); }
-  bool unused() override { return store_.stats().insertions == 0; }
+  void outdate_all() override { purge_all(store(), Purge::kSoft); }
+  bool unused() override { return store().stats().insertions == 0; }
 
  private:
+  static Store& store() {
+    Store* const made = cache::store();
+    WEIR_CHECK(made != nullptr);
+    return *made;
+  }
+
   uint64_t oldest_age_ms() {
     const uint64_t now_ms = unix_ms();
     const std::lock_guard lock(mutex_);
     if (age_ms(now_ms, looked_at_ms_) >= kOldestEveryMs || now_ms < looked_at_ms_) {
       looked_at_ms_ = now_ms;
-      oldest_stored_at_ms_ = store_.survey(0).oldest_stored_at_ms;
+      oldest_stored_at_ms_ = store().survey(0).oldest_stored_at_ms;
     }
     return oldest_stored_at_ms_ == 0 ? 0 : age_ms(now_ms, oldest_stored_at_ms_);
   }
 
-  Store& store_;
   std::atomic<uint64_t> outdated_{0};  // by soft purges of all, which the store does not count
   std::mutex mutex_;                   // guards what follows
   uint64_t looked_at_ms_ = 0;
@@ -115,8 +118,7 @@ class Answers final : public proxy::AnswerStore {
 
 // Never destroyed, as the store.
 proxy::AnswerStore& answers() {
-  WEIR_CHECK(store() != nullptr);
-  static Answers& all = *new Answers(*store());
+  static Answers& all = *new Answers;
   return all;
 }
 

@@ -6,7 +6,7 @@
 
 namespace weir::filters::cache {
 
-// Of configure_store()'s store, which REQUIRES to have been called. Any thread.
+// Any thread. Its methods REQUIRE that configure_store() has been called.
 proxy::AnswerStore& answers();
 
 }  // namespace weir::filters::cache

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "filters/cache/store.h"
+#include "proxy/body.h"
 
 namespace weir::filters::cache {
 
@@ -19,10 +19,16 @@ struct Coded {
   uint64_t hits = 0;     // of the answer so far
 };
 
-// Turns `reader` to that coding. Where the store has none yet, a small body is coded now, into
-// `made`, and kept; a larger one by a helper, for those who come later. What is asked for often is
-// coded again, as small as can be. The length of the coded body; nothing: there is none yet.
-std::optional<uint64_t> turn_to(const Coded& coded, Reader& reader, Encoding encoding,
-                                std::string& made);
+// Turns `reader` to that coding, `length_bytes` long. Where the store has none yet, a small body is
+// coded now, into `made`, and kept; a larger one by a thread of its own, for those who come later,
+// as long as few wait for that. What is asked for often is coded again, as small as can be. Only
+// what gets smaller is kept, and a mark where it does not.
+using Turned = proxy::ResponseSource::Turned;
+Turned turn_to(const Coded& coded, Reader& reader, Encoding encoding, std::string& made,
+               uint64_t& length_bytes);
+
+// Whether two answers, both whole, have the very same plain body, of which one may have codings
+// that the other has not.
+bool share_body(Reader one, Reader other);
 
 }  // namespace weir::filters::cache

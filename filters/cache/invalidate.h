@@ -9,7 +9,7 @@ namespace weir::filters::cache {
 
 // Where `head` says that an unsafe request was good: what is stored for its URI, with any query,
 // for the collection that it stands in, and for where Location and Content-Location point on the
-// same host.
+// same host. At once, but for what is over some hundred answers: these go soon after, by a helper.
 void invalidate(Store& store, proxy::Exchange& exchange, const http::ResponseHead& head);
 
 }  // namespace weir::filters::cache

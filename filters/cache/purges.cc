@@ -1,5 +1,6 @@
 #include "filters/cache/purges.h"
 
+#include <algorithm>
 #include <string>
 
 #include "filters/cache/flight.h"
@@ -19,6 +20,15 @@ uint64_t purge_prefix(Store& store, std::string_view prefix, Purge how) {
   const uint64_t hits = store.purge_prefix(prefix, how);
   flights().outdate([&](std::string_view key) { return key.starts_with(prefix); });
   return hits;
+}
+
+bool purge_resources(Store& store, std::span<const std::string> urls, size_t budget) {
+  const bool done = store.purge_resources(urls, budget);
+  flights().outdate([urls](std::string_view key) {
+    return std::any_of(urls.begin(), urls.end(),
+                       [key](const std::string& url) { return is_key_of(key, url); });
+  });
+  return done;
 }
 
 // Which tags an answer has that is being fetched only its server knows.

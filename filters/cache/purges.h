@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "filters/cache/store.h"
@@ -13,6 +15,8 @@ namespace weir::filters::cache {
 uint64_t purge_url(Store& store, std::string_view url, Purge how);
 // All URLs that begin so.
 uint64_t purge_prefix(Store& store, std::string_view prefix, Purge how);
+// These URLs with any query. False: about `budget` answers went, and there are more.
+bool purge_resources(Store& store, std::span<const std::string> urls, size_t budget);
 uint64_t purge_tag(Store& store, std::string_view tag, Purge how);
 void purge_all(Store& store, Purge how);
 

@@ -5,6 +5,7 @@
 
 #include "base/strings.h"
 #include "filters/cache/codings.h"
+#include "filters/cache/intake.h"
 #include "filters/cache/stored_head.h"
 #include "net/worker.h"
 #include "proxy/proxy_worker.h"
@@ -26,6 +27,7 @@ std::string_view number(uint64_t value, Arena& arena) {
 StoredSource::StoredSource(proxy::Exchange& exchange, Serving serving,
                            const http::CacheFields& request)
     : exchange_(exchange),
+      asked_fields_(request.headers()),
       serving_(std::move(serving)),
       fields_(exchange.arena()),
       selection_(serving_.meta.status) {
@@ -123,11 +125,25 @@ void StoredSource::on_grown() noexcept {
       });
 }
 
-std::optional<uint64_t> StoredSource::turn_to(http::Encoding encoding) {
+proxy::ResponseSource::Turned StoredSource::turn_to(http::Encoding encoding,
+                                                    uint64_t& length_bytes) {
   Reader& reader = serving_.reader;
-  if (selection_.status() != 200 || reader.state() != BodyState::kWhole) return std::nullopt;
+  if (selection_.status() != 200 || reader.state() != BodyState::kWhole) return Turned::kNone;
+  if (!reader.has(encoding)) look_again();
   return cache::turn_to({*serving_.store, reader, serving_.key, serving_.hits}, reader, encoding,
-                        made_);
+                        made_, length_bytes);
+}
+
+// It may have been coded since it was found: of many who waited for it, by the first.
+void StoredSource::look_again() {
+  const http::CacheFields fields(asked_fields_);
+  RequestVariant variant(fields, exchange_.arena());
+  Found now = serving_.store->find(serving_.key, variant);
+  if (!now.reader || now.reader.state() != BodyState::kWhole ||
+      !share_body(now.reader, serving_.reader)) {
+    return;
+  }
+  before_ = std::exchange(serving_.reader, std::move(now.reader));
 }
 
 }  // namespace weir::filters::cache

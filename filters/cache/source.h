@@ -42,10 +42,15 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   ~StoredSource() { serving_.reader.unwait(*this); }
 
   void fill_head(http::ResponseHead& head) override;
+  const http::HeaderList* whole_fields() const override {
+    const int status = selection_.status();
+    return status == 304 || status == 206 ? &fields_ : nullptr;
+  }
   Piece next() override;
-  std::optional<uint64_t> turn_to(http::Encoding encoding) override;
+  Turned turn_to(http::Encoding encoding, uint64_t& length_bytes) override;
 
  private:
+  void look_again();
   void judge(const http::CacheFields& request);
   void fill_whole(http::ResponseHead& head) const;
   void tell(http::HeaderList& headers) const;
@@ -53,7 +58,9 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   void on_grown() noexcept override;
 
   proxy::Exchange& exchange_;
+  const http::HeaderList& asked_fields_;  // the client's
   Serving serving_;
+  Reader before_;  // of the head, where the body is read of a later answer
   http::HeaderList fields_;
   proxy::Selection selection_;
   std::string made_;                  // a coded body that was made for this answer first

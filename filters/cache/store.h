@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -148,6 +149,9 @@ class Store {
   uint64_t purge(std::string_view primary, Purge how);
   uint64_t purge_prefix(std::string_view prefix, Purge how);
   uint64_t purge_tag(std::string_view tag, Purge how);
+  // The answers of some URLs, with any query, whatever else their keys have (is_key_of()): one
+  // walk for all of them. False: about `budget` answers went, and there are more.
+  bool purge_resources(std::span<const std::string> urls, size_t budget);
   // At once; memory is freed later, in small steps, by inserts and sweep().
   void purge_all(Purge how);
 
@@ -175,6 +179,8 @@ class Store {
   Slabs::Run take(uint32_t cells, const Growing* by) { return take(cells, cells, by); }
   bool evict_one();
   bool evict_predecessor(const Growing& growing);
+  bool purge_resources(Shard& shard, const std::string& common, std::span<const std::string> urls,
+                       std::span<const std::string> prefixes, size_t& budget);
   // The parts of Writer that need more than the body at hand.
   Room start(Growing& growing, const Answer& answer);
   bool make_candidates(Growing& growing, const Answer& answer);
@@ -207,7 +213,11 @@ class Store {
   std::atomic<uint64_t> sweep_at_{0};  // shard and bucket
 };
 
-// The process's store: made by the first call, reconfigured by the next ones. Config thread.
+// Whether `key` is the URL, with any query, and whatever stands behind it (key.h).
+bool is_key_of(std::string_view key, std::string_view url);
+
+// The process's store: made by the first call, reconfigured by the next ones. Config thread, when a
+// configuration comes into force.
 Store& configure_store(const StoreOptions& options);
 // Null until then. Any thread.
 Store* store();

@@ -124,7 +124,8 @@ void EncoderPool::Lease::release() {
 }
 
 bool compress_all(Encoding encoding, int level, std::span<const std::string_view> spans,
-                  size_t max_bytes, std::string& out) {
+                  size_t max_bytes, std::string& out, const std::atomic<bool>* stop) {
+  constexpr size_t kSliceBytes = 64 * 1024;
   out.clear();
   const std::unique_ptr<char[]> scratch(new char[kScratchBytes]);
   const std::unique_ptr<Encoder> encoder =
@@ -135,8 +136,16 @@ bool compress_all(Encoding encoding, int level, std::span<const std::string_view
   for (const std::string_view span : spans) options.size_bytes += span.size();
   encoder->start(options);
   BoundedText text(out, max_bytes);
-  for (size_t i = 0; i + 1 < spans.size() && text.fits(); ++i) encoder->put(spans[i], text);
-  if (text.fits()) encoder->finish(spans.empty() ? std::string_view() : spans.back(), text);
+  std::string_view last;  // goes with the end
+  for (std::string_view span : spans) {
+    while (!span.empty()) {
+      if (!last.empty()) encoder->put(last, text);
+      if (!text.fits() || (stop != nullptr && stop->load())) return false;
+      last = span.substr(0, kSliceBytes);
+      span.remove_prefix(last.size());
+    }
+  }
+  encoder->finish(last, text);
   return text.fits();
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -131,8 +132,9 @@ class EncoderPool {
 
 // The whole of `spans`, one after the other, as one stream, for whoever keeps it. Any thread; the
 // memory of high levels (brotli 11, zstd 19: tens of MiB) is given back at once. `max_bytes`: more
-// than that is of no use. False then, and `out` has no meaning.
+// than that is of no use. False then, or when `stop` turned true (looked at for each 64 KiB): `out`
+// has no meaning.
 bool compress_all(Encoding encoding, int level, std::span<const std::string_view> spans,
-                  size_t max_bytes, std::string& out);
+                  size_t max_bytes, std::string& out, const std::atomic<bool>* stop = nullptr);
 
 }  // namespace weir::filters::compression

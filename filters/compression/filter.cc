@@ -89,7 +89,9 @@ class Compression final : public proxy::Filter {
   }
 
   proxy::Verdict on_response(proxy::FilterContext& context, http::ResponseHead& head) override {
-    const http::CacheFields fields(head.headers);
+    const proxy::ResponseSource* const source = context.source();
+    const http::HeaderList* const whole = source == nullptr ? nullptr : source->whole_fields();
+    const http::CacheFields fields(whole == nullptr ? head.headers : *whole);
     const Judgement judgement = judge(options_, wish_, head, fields);
     if (judgement.varies) add_vary(head.headers, "Accept-Encoding");
     if (head.status == 304 && weaken_known_tag(if_none_match_, head.headers)) {
@@ -105,11 +107,16 @@ class Compression final : public proxy::Filter {
   void compress(proxy::FilterContext& context, const Judgement& judgement,
                 http::ResponseHead& head) {
     proxy::ResponseSource* const source = context.source();
-    const std::optional<uint64_t> stored =
-        source == nullptr ? std::nullopt : source->turn_to(wish_.encoding);
-    if (stored) {  // it was compressed before
+    using Turned = proxy::ResponseSource::Turned;
+    uint64_t stored_bytes = 0;
+    // What was compressed before is the same for all, as padding must not be.
+    const Turned turned = source == nullptr || options_.padding
+                              ? Turned::kNone
+                              : source->turn_to(wish_.encoding, stored_bytes);
+    if (turned == Turned::kPlain) return;
+    if (turned == Turned::kCoded) {
       head.framing = http::Framing::kLength;
-      head.content_length = *stored;
+      head.content_length = stored_bytes;
     } else if (!wish_.is_head) {
       proxy::Metrics& metrics = context.exchange().worker().metrics();
       if (!has_place(judgement.long_lived)) {

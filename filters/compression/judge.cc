@@ -72,7 +72,7 @@ Judgement judge(const Options& options, const Wish& wish, const http::ResponseHe
                 const CacheFields& fields) {
   Judgement out;
   if (head.status < 200) return out;
-  const http::Header* type = head.headers.find(http::HeaderId::kContentType);
+  const http::Header* type = fields.headers().find(http::HeaderId::kContentType);
   if (type == nullptr || !options.types.contains(type->value)) return out;
   if (is_encoded(fields) || forbids_transforming(fields)) return out;
   if (options.skip_set_cookie && fields.has(CacheField::kSetCookie)) return out;

@@ -28,7 +28,8 @@ struct Judgement {
   bool long_lived = false;
   std::optional<uint64_t> length_bytes;
 };
-// `fields`: of `head`.
+// `fields`: of `head`, or of the whole answer that `head` says is not modified or gives a part of:
+// Vary is the same on all of these (RFC 9110 15.4.5).
 Judgement judge(const Options& options, const Wish& wish, const http::ResponseHead& head,
                 const http::CacheFields& fields);
 

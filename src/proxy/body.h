@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "base/error.h"
@@ -31,11 +30,20 @@ class ResponseSource {
   // Fills a fresh head: status, fields but Content-Length, framing (kLength, kChunked or kNone).
   // Called once, first. What it points to lives as long as the source.
   virtual void fill_head(http::ResponseHead& head) = 0;
+  // Of the whole answer, where fill_head() has given a 304 or a part of it; null: it has not.
+  virtual const http::HeaderList* whole_fields() const { return nullptr; }
   // The next of the body. Not called for answers without one (HEAD, 204, 304).
   virtual Piece next() = 0;
-  // Its body in that coding from now on, and how long it is then. Nothing: it has none. Only before
-  // the first next(), by a filter that has seen its head.
-  virtual std::optional<uint64_t> turn_to(http::Encoding /*encoding*/) { return std::nullopt; }
+  // Its body in that coding from now on, `length_bytes` long. Only before the first next(), by a
+  // filter that has seen its head.
+  enum class Turned : uint8_t {
+    kNone,   // it has none such: whoever wants it makes it on the way
+    kPlain,  // nor is it worth while: it would not get smaller
+    kCoded,
+  };
+  virtual Turned turn_to(http::Encoding /*encoding*/, uint64_t& /*length_bytes*/) {
+    return Turned::kNone;
+  }
   // For the log, after kBroken.
   virtual Error why_broken() const {
     return {Source::kUpstream, ErrorKind::kReset, Retry::kNever, "a shared answer broke off"};

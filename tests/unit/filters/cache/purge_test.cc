@@ -54,6 +54,31 @@ TEST_CASE("cache purge: by key, by prefix, by tag") {
   CHECK(store.stats().bytes <= 16 * 1024);  // of the index
 }
 
+TEST_CASE("cache purge: what a write makes void, in steps") {
+  Store store(kOptions);
+  const std::vector<std::string> urls = {"https://h/a/1", "https://h/a", "https://h/a/"};
+  const std::vector<std::string> others = {"https://h/a/2", "https://h/a/10", "https://h/ab",
+                                           "https://h/", "https://h/a/1/x"};
+  for (const std::string& url : urls) {
+    for (const char* more : {"", "?", "?q=1", "\nh:x=1:y", "?q\nh:x=1:y"}) {
+      REQUIRE(put(store, url + more, "x"));
+    }
+  }
+  for (const std::string& url : others) REQUIRE(put(store, url, "x"));
+  Writer writer = store.begin("https://h/a?growing");
+  CHECK(store.purge_resources({}, 10));
+  CHECK(store.stats().objects == 20);
+  CHECK_FALSE(store.purge_resources(urls, 5));  // and the three URLs themselves
+  CHECK(store.stats().objects == 20 - 3 - 5);
+  CHECK(store.purge_resources(urls, 7));
+  CHECK(store.stats().objects == others.size());
+  CHECK(store.purge_resources(urls, 0));
+  for (const std::string& url : others) CHECK(has(store, url));
+  REQUIRE(writer.start({}) == Room::kOk);
+  store.purge_resources(urls, 0);
+  CHECK_FALSE(writer.finish());
+}
+
 TEST_CASE("cache purge: all variants of a key") {
   Store store(kOptions);
   for (const char* by : {"a", "b", "c"}) {

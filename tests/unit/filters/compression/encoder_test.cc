@@ -1,5 +1,6 @@
 #include "filters/compression/encoder.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <random>
 #include <set>
@@ -248,6 +249,18 @@ TEST_CASE("more effort makes less of what is long") {
       last = out.size();
       CHECK((decode(encoding, out).bytes == text));
     }
+  }
+}
+
+TEST_CASE("compress_all() can be stopped between slices") {
+  const std::string text(200'000, 'x');
+  const std::string_view spans[] = {text};
+  const std::atomic<bool> stop{true};
+  const std::atomic<bool> go_on{false};
+  std::string out;
+  for (const Encoding encoding : {Encoding::kGzip, Encoding::kBr, Encoding::kZstd}) {
+    CHECK_FALSE(compress_all(encoding, 2, spans, text.size(), out, &stop));
+    CHECK(compress_all(encoding, 2, spans, text.size(), out, &go_on));
   }
 }
 
