@@ -21,7 +21,7 @@ constexpr uint64_t kBuckets = (uint64_t{1} << kBucketBits) - 1;
 
 uint64_t Store::purge(std::string_view primary, Purge how) {
   const Key key = key_of(primary);
-  Shard& shard = shard_of(key.hash);
+  Shard& shard = shard_of(key.hash.low);
   Garbage garbage(slabs_);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());

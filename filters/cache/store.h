@@ -139,7 +139,7 @@ class Store {
   // memory, or the answer is not in the store any more. A soft purge is forgotten by it, also one
   // that came while the origin was being asked: who minds removes instead.
   bool refresh(const Reader& of, const Meta& meta, std::string_view head);
-  // Removes the very answer that `of` reads, if it is stored still.
+  // Removes the answer that `of` reads, if it is stored still, under whatever head by now.
   bool remove(const Reader& of);
 
   // Answers hit: stored ones, and those that still grow. O(matched) + O(shards), about 1 us each,
@@ -167,7 +167,7 @@ class Store {
   static constexpr int kEvictionsForLength = 8;
 
   Key key_of(std::string_view primary) const;
-  Shard& shard_of(const Hash128& hash) const;
+  Shard& shard_of(uint64_t key_hash) const;
   Moment now() const;
   // A run of slabs, for which others have to go where there is none. `by`: its predecessor goes
   // first. No lock is held.

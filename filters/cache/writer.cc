@@ -77,7 +77,7 @@ Writer Store::begin(std::string_view primary) {
   growing.key = primary;
   growing.hash = key.hash;
   growing.began = now();
-  Shard& shard = shard_of(key.hash);
+  Shard& shard = shard_of(key.hash.low);
   const std::lock_guard lock(shard.mutex);
   shard.growing.push_back(growing);
   return {*this, growing};
@@ -86,16 +86,15 @@ Writer Store::begin(std::string_view primary) {
 Writer Store::begin_encoding(const Reader& of, Encoding encoding, std::string_view suffix,
                              uint64_t expected_bytes) {
   if (suffix.size() > kHeadBytesMax) return {};
-  auto growing = std::make_unique<Growing>();
-  Object& object = *of.object_;
+  const Object& object = *of.object_;
   {
-    Shard& shard = *shards_[object.shard];
+    Shard& shard = shard_of(object.key_hash);
     const std::lock_guard lock(shard.mutex);
-    if (object.variant == nullptr) return {};
-    growing->key = object.variant->entry->key();
-    growing->secondary = object.variant->secondary();
+    shard.enter(now());
+    if (shard.find_content(object) == nullptr) return {};
   }
-  growing->hash = key_of(growing->key).hash;
+  auto growing = std::make_unique<Growing>();
+  growing->hash.low = object.key_hash;
   growing->is_answer = false;
   growing->of = of;
   growing->expected_bytes = expected_bytes;
@@ -138,7 +137,7 @@ bool Store::make_candidates(Growing& growing, const Answer& answer) {
   Growing made;  // gives nothing back by itself
   const Slabs::Run variant_run = take(cells, &growing);
   if (!variant_run) return false;
-  Shard& shard = shard_of(growing.hash);
+  Shard& shard = shard_of(growing.hash.low);
   made.variant = &make_variant(variant_run, tags.size(), answer.secondary,
                                shard.hash_of(growing.hash, answer.secondary));
   const Slabs::Run entry_run =
@@ -182,7 +181,7 @@ bool Store::start_body(Growing& growing, const Meta& meta, std::string_view head
   }
   Body& body = make_body(body_run, encoding, suffix);
   object.bodies[static_cast<size_t>(encoding)] = &body;
-  object.shard = static_cast<uint32_t>((growing.hash.low >> 48) & (shards_.size() - 1));
+  object.key_hash = growing.hash.low;
   growing.object = &object;
   growing.body = &body;
   growing.tail = &body.first();
@@ -271,7 +270,7 @@ bool Store::insert(Growing& growing) {
   constexpr size_t kOldOnes = 4;  // that an insert frees on behalf of a purge of all
   insertions_.fetch_add(1, std::memory_order_relaxed);
   Garbage garbage(slabs_);
-  Shard& shard = shard_of(growing.hash);
+  Shard& shard = shard_of(growing.hash.low);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
   growing.hook.unlink();
@@ -300,35 +299,31 @@ bool Store::add_encoding(Growing& growing) {
 // `run` is for the new object, and taken if it fits; `cells` says what would fit, 0: the answer is
 // not there any more.
 bool Store::put_encoding(Growing& growing, Slabs::Run& run, uint32_t& cells) {
-  Shard& shard = shard_of(growing.hash);
+  Shard& shard = shard_of(growing.hash.low);
   Garbage garbage(slabs_);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
-  Entry* const entry = shard.find({growing.key, growing.hash});
-  Variant* const variant = entry == nullptr ? nullptr : shard.find(*entry, growing.secondary);
-  if (variant == nullptr || shard.is_old(*variant)) return false;
+  Variant* const variant = shard.find_content(*growing.object);
+  if (variant == nullptr) return false;
   Object& old = *variant->object;
-  if (old.content != growing.object->content) return false;
   if (&old == growing.of.object_) {
     shard.exchange(*variant, *std::exchange(growing.object, nullptr), garbage);
     return true;
   }
   cells = Object::cells_for(old.head_bytes);
   if (run.cells != cells) return false;
-  Object& object = make_object(std::exchange(run, {}), old.meta, {old.head(), old.head_bytes});
-  object.content = old.content;
-  object.bodies = old.bodies;
-  object.bodies[static_cast<size_t>(growing.body->encoding)] = growing.body;
-  for (Body* body : object.bodies) {
-    if (body != nullptr) body->refs.fetch_add(1, std::memory_order_relaxed);
-  }
+  Object& object = make_object(std::exchange(run, {}), old, old.meta, {old.head(), old.head_bytes});
+  Body*& body = object.bodies[static_cast<size_t>(growing.body->encoding)];
+  if (body != nullptr) drop(slabs_, *body);
+  body = growing.body;
+  body->refs.fetch_add(1, std::memory_order_relaxed);
   shard.exchange(*variant, object, garbage);
   return true;
 }
 
 void Store::abort(Growing& growing) {
   if (growing.is_answer) {
-    const std::lock_guard lock(shard_of(growing.hash).mutex);
+    const std::lock_guard lock(shard_of(growing.hash.low).mutex);
     growing.hook.unlink();
   }
   discard(slabs_, growing);
