@@ -164,7 +164,7 @@ std::unique_ptr<proxy::Recorder> Intake::recorder(Store& store, Lead lead, bool 
 
 bool Intake::freshen(Store& store, const Question& question, const Reader& stored,
                      const http::ResponseHead& not_modified) {
-  forget();
+  const Writer asked = std::move(writer_);
   Arena& arena = not_modified.headers.arena();
   http::HeaderList& fields = *arena.make<http::HeaderList>(arena);
   unpack_head(stored.head(), fields);
@@ -179,7 +179,7 @@ bool Intake::freshen(Store& store, const Question& question, const Reader& store
   http::freshen(question.options.policy, fields, not_modified.headers,
                 http::answer_directives(arrived));
   describe(question, fields, meta_.status, arrived);
-  store.refresh(stored, meta_, packed_);
+  store.refresh(stored, meta_, packed_, asked);
   return true;
 }
 

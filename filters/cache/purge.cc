@@ -48,14 +48,16 @@ uint64_t Store::purge_prefix(std::string_view prefix, Purge how) {
   return hits;
 }
 
-// Of an answer whose head has not come nobody knows the tags: it may be one of them.
-uint64_t Store::purge_tag(std::string_view tag, Purge how) {
+uint64_t Store::purge_tag(std::string_view tag, Purge how, std::vector<std::string>* growing) {
+  purged_tags_.add(secret_.hash(tag).low);
   size_t hits = 0;
   const auto has_it = [&](const Growing& one) {
-    if (one.variant == nullptr) return true;
+    if (one.variant == nullptr) return false;
     const std::span<TagLink> links = one.variant->links();
-    return std::any_of(links.begin(), links.end(),
-                       [&](const TagLink& link) { return link.tag->name() == tag; });
+    const bool has = std::any_of(links.begin(), links.end(),
+                                 [&](const TagLink& link) { return link.tag->name() == tag; });
+    if (has && growing != nullptr) growing->push_back(one.key);
+    return has;
   };
   for (const std::unique_ptr<Shard>& shard : shards_) {
     size_t left = 0;

@@ -34,7 +34,7 @@ Shard& Store::shard_of(uint64_t key_hash) const {
 
 Moment Store::now() const {
   return {hard_.load(std::memory_order_acquire), soft_.load(std::memory_order_acquire),
-          insertions_.load(std::memory_order_relaxed)};
+          purged_tags_.count(), insertions_.load(std::memory_order_relaxed)};
 }
 
 Found Store::find(std::string_view primary, SecondaryKey& secondary) {
@@ -80,7 +80,8 @@ bool Store::remove(const Reader& of) {
   return true;
 }
 
-bool Store::refresh(const Reader& of, const Meta& meta, std::string_view head) {
+bool Store::refresh(const Reader& of, const Meta& meta, std::string_view head,
+                    const Writer& asked) {
   if (head.size() > kHeadBytesMax) return false;
   const Slabs::Run run = take(Object::cells_for(head.size()), nullptr);
   if (!run) return false;
@@ -94,8 +95,10 @@ bool Store::refresh(const Reader& of, const Meta& meta, std::string_view head) {
     return false;
   }
   shard.exchange(*variant, make_object(run, *variant->object, meta, head), garbage);
-  variant->stale = false;
-  variant->soft_generation = now().soft;
+  if (!asked) return true;
+  const Growing& growing = *asked.growing_;
+  if (!growing.softly && !purged_tags_.hit(growing.began.tags, *variant)) variant->stale = false;
+  variant->soft_generation = std::max(variant->soft_generation, growing.began.soft);
   return true;
 }
 

@@ -28,6 +28,7 @@
 #include "base/siphash.h"
 #include "filters/cache/meta.h"
 #include "filters/cache/policy.h"
+#include "filters/cache/purged_tags.h"
 #include "filters/cache/reader.h"
 #include "filters/cache/slab.h"
 #include "filters/cache/store_options.h"
@@ -44,6 +45,7 @@ struct Object;
 struct Moment {
   uint32_t hard = 0;  // how often all has been purged, either way
   uint32_t soft = 0;
+  uint64_t tags = 0;        // how many have been purged
   uint64_t insertions = 0;  // the clock by which shards compare how old what they have is
 };
 
@@ -135,10 +137,11 @@ class Store {
   // as in Answer. Of nothing where there is no memory, or `of` is not stored any more.
   Writer begin_encoding(const Reader& of, Encoding encoding, std::string_view suffix,
                         uint64_t expected_bytes);
-  // A 304: the same bodies under another head. Who reads the old one keeps it. False: there is no
-  // memory, or the answer is not in the store any more. A soft purge is forgotten by it, also one
-  // that came while the origin was being asked: who minds removes instead.
-  bool refresh(const Reader& of, const Meta& meta, std::string_view head);
+  // The same bodies under another head. Who reads the old one keeps it. False: there is no memory,
+  // or the answer is not in the store any more.
+  // After a 304, `asked` was begun before the origin was asked: the answer is stale no more, but
+  // for purges since then. Else of nothing, and a soft purge holds on.
+  bool refresh(const Reader& of, const Meta& meta, std::string_view head, const Writer& asked = {});
   // Removes the answer that `of` reads, if it is stored still, under whatever head by now.
   bool remove(const Reader& of);
 
@@ -147,7 +150,9 @@ class Store {
   // for a helper or the admin thread, not for a worker.
   uint64_t purge(std::string_view primary, Purge how);
   uint64_t purge_prefix(std::string_view prefix, Purge how);
-  uint64_t purge_tag(std::string_view tag, Purge how);
+  // Into `growing` the keys of those that still grow and have the tag. One whose head has not come
+  // is not stored if it turns out to have it: Writer::start() says so.
+  uint64_t purge_tag(std::string_view tag, Purge how, std::vector<std::string>* growing = nullptr);
   // At once; memory is freed later, in small steps, by inserts and sweep().
   void purge_all(Purge how);
 
@@ -203,6 +208,7 @@ class Store {
   std::atomic<uint64_t> contents_{0};  // Object::content
   std::atomic<uint32_t> hard_{0};      // Moment
   std::atomic<uint32_t> soft_{0};
+  PurgedTags purged_tags_;
   std::atomic<uint64_t> insertions_{0};
   std::atomic<uint64_t> sweep_at_{0};  // shard and bucket
 };

@@ -126,6 +126,11 @@ Room Store::start(Growing& growing, const Answer& answer) {
   }
   growing.object->content = contents_.fetch_add(1, std::memory_order_relaxed);
   if (!make_candidates(growing, answer)) return Room::kNoMemory;
+  {
+    // From here on, a purge by tag finds it.
+    const std::lock_guard lock(shard_of(growing.hash.low).mutex);
+    if (purged_tags_.hit(growing.began.tags, *growing.variant)) return growing.room = Room::kPurged;
+  }
   return growing.room = Room::kOk;
 }
 

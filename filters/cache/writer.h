@@ -31,10 +31,12 @@ enum class Room : uint8_t {
   kOk,
   kTooLarge,  // over max_object
   kNoMemory,  // nothing can be evicted: it is all being read or written
+  kPurged,    // of start(): one of its tags has been purged since it was begun
 };
 
 // Made by Store::begin() or begin_encoding(). Begin early, before the origin is asked: a purge that
-// comes meanwhile then hits this answer too; it goes to those who read it, not into the index.
+// comes meanwhile then hits this answer too; it goes to those who read it, not into the index. Also
+// for a question that a 304 may answer: Store::refresh().
 // One thread. Dropped unfinished, it aborts. Must not outlive the Store.
 class Writer {
  public:
