@@ -1,5 +1,6 @@
 // The cache's part on the way back: what becomes of a server's answer, and what the client is told
 // of it.
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.h"
@@ -9,6 +10,7 @@
 #include "filters/cache/stored_head.h"
 #include "filters/cache/tag_maker.h"
 #include "http/conditional.h"
+#include "http/vary.h"
 #include "net/worker.h"
 #include "proxy/proxy_worker.h"
 
@@ -42,6 +44,11 @@ class NotModified final : public proxy::ResponseSource {
   const http::HeaderList& more_;
 };
 
+// An answer about the resource, and not about who asks for it or how often.
+bool is_of_resource(int status) {
+  return (status >= 200 && status < 400) || status == 404 || status == 410;
+}
+
 bool is_failure(int status) {  // RFC 5861 4
   return status == 500 || status == 502 || status == 503 || status == 504;
 }
@@ -49,17 +56,17 @@ bool is_failure(int status) {  // RFC 5861 4
 }  // namespace
 
 proxy::Verdict CacheFilter::on_response(proxy::FilterContext& context, http::ResponseHead& head) {
-  const bool local = exchange_->answer_is_local();
+  stop_waiting();
   if (stored_ && on_error_ && is_failure(head.status)) return use_stale();
-  if (local) {
+  if (exchange_->answer_is_local()) {
+    if (lead_) lead_.fail();
     tell(head);
     return proxy::Next{};
   }
   if (options_.invalidates_on_write) invalidate(store_, *exchange_, head);
   if (plan_ == Plan::kValidate && head.status == 304) {
-    if (intake_.freshen(store_, question(), stored_, head)) return use_not_modified();
-    tell(head);
-    return proxy::Next{};
+    if (intake_.freshen(store_, question(), stored_, head)) return use_not_modified(head);
+    return about_something_else();
   }
   if (asked_.method == http::Method::kHead) {
     if (stored_) compare(head);
@@ -90,22 +97,29 @@ proxy::Verdict CacheFilter::keep(proxy::FilterContext& context, http::ResponseHe
   const Question asked = question();
   const http::Storable storable = Intake::judge(asked, head);
   if (storable != http::Storable::kYes) {
-    if (lead_) lead_.refuse(static_cast<uint64_t>(now_ms()));
+    leave_flight(storable, head.status);
     // What the server gives out now nobody may keep: nor what it gave out before.
-    if (stored_ && !is_failure(head.status)) store_.remove(stored_);
+    if (stored_ && is_of_resource(head.status)) store_.remove(stored_);
     note(result_, arena().concat({cache_status_, "; detail=", http::word_of(storable)}));
     return pass_on(head, made_tag);
   }
-  if (!intake_.start(asked, head, made_tag)) return pass_on(head, made_tag);
+  if (is_edited(head) || !intake_.start(asked, head, made_tag)) {
+    if (lead_) lead_.refuse(static_cast<uint64_t>(now_ms()));
+    return pass_on(head, made_tag);
+  }
   const Reader reader = intake_.reader();
-  if (lead_) {
+  if (lead_ && is_good_now(intake_.meta().lifetime)) {
     lead_.publish(reader, intake_.vary(), intake_.secondary(), intake_.length_known());
+  } else if (lead_) {
+    lead_.refuse(static_cast<uint64_t>(now_ms()));
   }
   const bool makes_tag = options_.makes_etag && made_tag.empty() && head.status == 200 &&
                          !http::CacheFields(head.headers).has(http::CacheField::kEtag);
   context.record(intake_.recorder(store_, std::move(lead_), makes_tag));
   Serving serving = {.reader = reader, .meta = intake_.meta(), .head = intake_.packed()};
   serving.fed = true;
+  if (!made_tag.empty()) head.headers.add("ETag", made_tag);
+  serving.fields = &head.headers;
   return serve(std::move(serving), CacheResult::kMiss, arena().concat({cache_status_, "; stored"}));
 }
 
@@ -115,7 +129,7 @@ void CacheFilter::compare(const http::ResponseHead& head) {
   http::HeaderList stored(arena());
   unpack_head(stored_.head(), stored);
   const int64_t now_s = now_ms() / 1000;
-  const bool known = head.framing == http::Framing::kLength;
+  const bool known = head.headers.find(http::HeaderId::kContentLength) != nullptr;
   const bool agrees = head.status == stored_.meta().status &&
                       http::head_agrees(http::validators_of(http::CacheFields(stored), now_s),
                                         http::validators_of(http::CacheFields(head.headers), now_s),
@@ -124,16 +138,74 @@ void CacheFilter::compare(const http::ResponseHead& head) {
   if (!agrees || !intake_.freshen(store_, question(), stored_, head)) store_.remove(stored_);
 }
 
-proxy::Verdict CacheFilter::use_not_modified() {
+// Which answers the next request may share, without asking the server itself.
+bool CacheFilter::is_good_now(const http::Lifetime& lifetime) const {
+  const http::Usable usable = http::may_use(options_.policy, http::Asked(), lifetime, now_ms());
+  return usable == http::Usable::kFresh || usable == http::Usable::kWhileRevalidating;
+}
+
+// Those that wait fetch their own; the next ones do not even wait, where it is the answer that says
+// so and not this request.
+void CacheFilter::leave_flight(http::Storable why, int status) {
+  if (!lead_) return;
+  if (is_failure(status)) {
+    lead_.fail();
+  } else if (why == http::Storable::kRequest || why == http::Storable::kAuthorization) {
+    lead_.finish();
+  } else {
+    lead_.refuse(static_cast<uint64_t>(now_ms()));
+  }
+}
+
+// Whether the server was told another value than the client's in a field that the answer, or the
+// key, is told apart by: who asks for it next is looked up by his own.
+bool CacheFilter::is_edited(const http::ResponseHead& head) {
+  const http::HeaderList& sent = exchange_->request().headers;
+  const auto differs = [&](std::string_view name) {
+    const http::Header* ours = sent.find(name);
+    const http::Header* theirs = asked_fields_->find(name);
+    if ((ours == nullptr) != (theirs == nullptr)) return true;
+    return ours != nullptr && ours->value != theirs->value;
+  };
+  for (const std::string_view name : http::VaryNames(http::CacheFields(head.headers)).names()) {
+    if (differs(name)) return true;
+  }
+  return std::any_of(options_.key.headers.begin(), options_.key.headers.end(), differs);
+}
+
+// A 304 that the client, who has nothing, cannot be given. The next one is asked without a
+// condition.
+proxy::Verdict CacheFilter::about_something_else() {
+  store_.remove(stored_);
+  intake_.forget();
   if (lead_) lead_.finish();
-  return serve({.reader = stored_, .meta = intake_.meta(), .head = intake_.packed()},
+  proxy::LocalReply reply;
+  reply.status = 502;
+  reply.why = "not modified, but another answer than was asked about";
+  reply.who = weir::Source::kUpstream;
+  reply.kind = ErrorKind::kMalformed;
+  return reply;
+}
+
+proxy::Verdict CacheFilter::use_not_modified(const http::ResponseHead& head) {
+  if (lead_ && is_good_now(intake_.meta().lifetime)) {
+    lead_.finish();
+  } else if (lead_) {
+    lead_.refuse(static_cast<uint64_t>(now_ms()));
+  }
+  http::HeaderList& fields = *arena().make<http::HeaderList>(arena());
+  unpack_head(intake_.packed(), fields);
+  for (const http::Header& field : head.headers) {  // for this client alone
+    if (http::cache_field(field.name) == http::CacheField::kSetCookie) fields.add(field);
+  }
+  return serve({.reader = stored_, .meta = intake_.meta(), .fields = &fields},
                CacheResult::kRevalidated, "weir; hit; fwd=stale; fwd-status=304");
 }
 
 // RFC 9111 4.2.4, RFC 5861 4.
 proxy::Verdict CacheFilter::use_stale() {
   intake_.forget();
-  if (lead_) lead_.finish();
+  if (lead_) lead_.fail();
   return serve_stored(stored_, CacheResult::kStale, "weir; hit; fwd=stale; detail=error");
 }
 
@@ -191,10 +263,15 @@ int64_t CacheFilter::now_ms() const {
   return static_cast<int64_t>(exchange_->worker().wall_us() / 1000);
 }
 
-void CacheFilter::on_end(const proxy::Summary&) noexcept {
+// Whoever goes on without what it has waited for (a timeout) is not to be told of it, nor to lead.
+void CacheFilter::stop_waiting() {
   leave();
   resume_.reset();
   lock_timer_.reset();
+}
+
+void CacheFilter::on_end(const proxy::Summary&) noexcept {
+  stop_waiting();
   intake_.forget();
   lead_ = Lead();
   if (cache_status_.empty()) return;

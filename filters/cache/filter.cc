@@ -24,6 +24,10 @@ proxy::LocalReply only_if_cached() {
   return reply;
 }
 
+bool is_usable_now(http::Usable usable) {
+  return usable == http::Usable::kFresh || usable == http::Usable::kWhileRevalidating;
+}
+
 proxy::LocalReply too_many_wait() {
   proxy::LocalReply reply;
   reply.status = 503;
@@ -42,13 +46,12 @@ proxy::Verdict CacheFilter::on_request(proxy::FilterContext& context, http::Requ
   asked_fields_ = &head.headers;
   const http::CacheFields fields(head.headers);
   if (!is_for_cache(head, fields)) return proxy::Next{};
-  const upstream::Cluster* const cluster = exchange_->cluster();
-  const bool split = exchange_->route().split != nullptr;
   key_ = make_key(options_.key,
                   {.head = head,
                    .scheme = exchange_->scheme(),
                    .subject = exchange_->subject(),
-                   .variant = split ? std::string_view(cluster->name) : std::string_view()},
+                   .upstream = exchange_->cluster()->name,
+                   .conditions = &exchange_->route().conditions},
                   arena());
   if (key_.empty()) {
     note(CacheResult::kBypass, "weir; fwd=bypass; detail=long-key");
@@ -74,7 +77,12 @@ bool CacheFilter::is_for_cache(const http::RequestHead& head, const http::CacheF
     note(CacheResult::kBypass, "weir; fwd=bypass; detail=precondition");
   } else {
     asked_ = http::what_is_asked(options_.policy, head, fields);
-    return true;
+    // However they were proved to be who they are: what auth has seen may not be there any more.
+    asked_.authorized |= exchange_->is_for_somebody();
+    const bool keyed = options_.policy.authorized == http::Authorized::kKeyed;
+    if (!keyed || !asked_.authorized) return true;
+    if (knows_user(options_.key, exchange_->subject())) return true;
+    note(CacheResult::kBypass, "weir; fwd=bypass; detail=no-user");
   }
   return false;
 }
@@ -100,9 +108,7 @@ CacheFilter::Outcome CacheFilter::use(const Found& found) {
   const Reader& reader = found.reader;
   hits_ = found.hits;
   http::Usable usable = http::may_use(options_.policy, asked_, reader.meta().lifetime, now_ms());
-  const bool usable_now =
-      usable == http::Usable::kFresh || usable == http::Usable::kWhileRevalidating;
-  if (found.stale && usable_now) usable = http::Usable::kOnErrorOnly;
+  if (found.stale && is_usable_now(usable)) usable = http::Usable::kOnErrorOnly;
   switch (usable) {
     case http::Usable::kFresh: return serve_stored(reader, CacheResult::kHit, "weir; hit");
     case http::Usable::kWhileRevalidating:
@@ -121,14 +127,19 @@ CacheFilter::Outcome CacheFilter::use(const Found& found) {
 
 // Nothing that is stored will do: the server is asked, by this request or by one that asks already.
 CacheFilter::Outcome CacheFilter::fetch() {
-  if (asked_.says.only_if_cached) return only_if_cached();
+  if (asked_.says.only_if_cached) {
+    stored_ = Reader();
+    return only_if_cached();
+  }
   const http::CacheFields fields(*asked_fields_);
   // A HEAD has no body to keep; what is a part is not kept, and a whole one nobody asked for.
   const bool part = fields.has(http::CacheField::kRange) && !stored_;
   const bool head = asked_.method == http::Method::kHead;
   if (head && stored_) return fetch_alone();  // it is validated
   if (head || part || asked_.says.no_store) return proxy::Next{};
-  return options_.lock_ms == 0 ? fetch_alone() : join_flight();
+  // What it gets may not be for others: they do not wait for it.
+  const bool shared = !asked_.authorized || options_.policy.authorized == http::Authorized::kKeyed;
+  return options_.lock_ms == 0 || !shared ? fetch_alone() : join_flight();
 }
 
 CacheFilter::Outcome CacheFilter::fetch_alone() {
@@ -146,8 +157,11 @@ CacheFilter::Outcome CacheFilter::join_flight() {
       if (is_for_us(news))
         return serve_stored(news.reader, CacheResult::kHit, "weir; hit; collapsed");
       break;
-    case Flights::Join::kLead:
-    case Flights::Join::kAlone: break;
+    case Flights::Join::kAlone:
+      // As it was asked for: it is not going to be kept.
+      if (!stored_ && !options_.makes_etag) return proxy::Next{};
+      break;
+    case Flights::Join::kLead: break;
   }
   return fetch_alone();
 }
@@ -184,6 +198,12 @@ void CacheFilter::hear(const News& news) {
   leave();
   if (news.kind == News::Kind::kRead && is_for_us(news)) {
     go_on(serve_stored(news.reader, CacheResult::kHit, "weir; hit; collapsed"));
+  } else if (news.kind == News::Kind::kFailed) {
+    if (stored_ && on_error_) {
+      go_on(serve_stored(stored_, CacheResult::kStale, "weir; hit; fwd=stale; detail=error"));
+    } else {
+      go_on(fetch_alone());
+    }
   } else {
     go_on(look_up());
   }
@@ -209,6 +229,8 @@ void CacheFilter::on_lock_timeout() {
 }
 
 bool CacheFilter::is_for_us(const News& news) {
+  const http::Lifetime& lifetime = news.reader.meta().lifetime;
+  if (!is_usable_now(http::may_use(options_.policy, asked_, lifetime, now_ms()))) return false;
   if (news.vary.empty()) return true;
   const http::CacheFields fields(*asked_fields_);
   RequestVariant variant(fields, arena());

@@ -56,12 +56,17 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   void hear(const News& news);
   void go_on(Outcome outcome);
   void on_lock_timeout();
+  void stop_waiting();
   bool is_for_us(const News& news);
   // ---- the answer ----
   proxy::Verdict keep(proxy::FilterContext& context, http::ResponseHead& head,
                       std::string_view made_tag);
   void compare(const http::ResponseHead& head);
-  proxy::Verdict use_not_modified();
+  bool is_good_now(const http::Lifetime& lifetime) const;
+  bool is_edited(const http::ResponseHead& head);
+  void leave_flight(http::Storable why, int status);
+  proxy::Verdict about_something_else();
+  proxy::Verdict use_not_modified(const http::ResponseHead& head);
   proxy::Verdict use_stale();
   proxy::Verdict pass_on(http::ResponseHead& head, std::string_view made_tag);
   // ---- both ----

@@ -61,12 +61,16 @@ void Lead::publish(const Reader& reader, std::string_view vary, std::string_view
   flight_->tell_all(News::Kind::kRead);
 }
 
-void Lead::finish() {
+void Lead::finish() { end(News::Kind::kAgain); }
+
+void Lead::fail() { end(News::Kind::kFailed); }
+
+void Lead::end(News::Kind kind) {
   const std::shared_ptr<Flight> flight = std::exchange(flight_, nullptr);
   flights().end(*flight);
   const std::lock_guard<std::mutex> lock(flight->mutex);
   flight->over = true;
-  flight->tell_all(News::Kind::kAgain);
+  flight->tell_all(kind);
 }
 
 void Lead::refuse(uint64_t now_ms) {

@@ -25,9 +25,10 @@ struct Flight;
 // What a flight has come to, for one who waited.
 struct News {
   enum class Kind : uint8_t {
-    kLead,   // fetch it yourself, for the others too: Passenger::take_lead()
-    kRead,   // here it is, if it is for you: look at `vary`
-    kAgain,  // it is over: look in the store again
+    kLead,    // fetch it yourself, for the others too: Passenger::take_lead()
+    kRead,    // here it is, if it is for you: look at `vary`
+    kAgain,   // it is over: look in the store again
+    kFailed,  // the server gives no answer that could be kept
   };
   Kind kind = Kind::kAgain;
   Reader reader;          // of kRead; not of nothing
@@ -51,6 +52,8 @@ class Lead {
                bool at_once);
   // It is whole and the store's, or has broken off: who waits looks again.
   void finish();
+  // The server has failed: who waits takes what is stale, or asks for himself.
+  void fail();
   // It is not to be shared; nor will the next ones be, for a while.
   void refuse(uint64_t now_ms);
 
@@ -59,6 +62,7 @@ class Lead {
   friend class Passenger;
   explicit Lead(std::shared_ptr<Flight> flight) : flight_(std::move(flight)) {}
   void drop();
+  void end(News::Kind kind);
 
   std::shared_ptr<Flight> flight_;
 };

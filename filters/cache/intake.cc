@@ -46,7 +46,9 @@ class StoreRecorder final : public proxy::Recorder {
 
   bool put(std::string_view piece) override {
     if (meta_.etag_made) tag_.put(piece);
-    return writer_.append(piece) == Room::kOk;
+    if (writer_.append(piece) == Room::kOk) return true;
+    if (lead_) lead_.refuse(meta_.stored_at_ms);  // the next one would not be kept either
+    return false;
   }
 
   void complete() override {

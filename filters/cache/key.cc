@@ -7,6 +7,7 @@
 #include "filters/cache/store.h"
 #include "http/message.h"
 #include "http/params.h"
+#include "proxy/conditions.h"
 #include "proxy/subject.h"
 
 namespace weir::filters::cache {
@@ -95,23 +96,35 @@ void add_cookies(const KeyOptions& options, const http::HeaderList& headers, Par
   }
 }
 
+// Empty: nobody, or somebody without a name.
+std::string_view user_of(const KeyOptions& options, const proxy::Subject* subject) {
+  if (subject == nullptr) return {};
+  if (options.user == KeyOptions::User::kSubject) return subject->name;
+  const proxy::Claims::Entry* claim =
+      subject->claims == nullptr ? nullptr : subject->claims->find(options.claim);
+  return claim == nullptr ? std::string_view() : std::string_view(claim->text);
+}
+
 void add_user(const KeyOptions& options, const proxy::Subject* subject, Parts& out) {
   if (options.user == KeyOptions::User::kNone) return;
-  if (options.user == KeyOptions::User::kSubject) {
-    out.add("u", "", subject == nullptr ? nullptr : &subject->name);
-    return;
-  }
-  const proxy::Claims* claims = subject == nullptr ? nullptr : subject->claims;
-  const proxy::Claims::Entry* claim = claims == nullptr ? nullptr : claims->find(options.claim);
-  if (claim == nullptr) {
-    out.add("u", "", nullptr);
-  } else {
-    const std::string_view value = claim->text;
-    out.add("u", "", &value);
+  const std::string_view user = user_of(options, subject);
+  out.add("u", "", user.empty() ? nullptr : &user);
+}
+
+void add_conditions(const proxy::Conditions& conditions, Parts& out) {
+  for (const proxy::Condition& condition : conditions.named) {
+    const std::string_view value = condition.value;
+    const bool header = condition.kind == proxy::Condition::Kind::kHeader;
+    const bool query = condition.kind == proxy::Condition::Kind::kQuery;
+    out.add(header ? "mh:" : query ? "mq:" : "mc:", condition.name, &value);
   }
 }
 
 }  // namespace
+
+bool knows_user(const KeyOptions& options, const proxy::Subject* subject) {
+  return options.user == KeyOptions::User::kNone || !user_of(options, subject).empty();
+}
 
 bool KeyOptions::ignores(std::string_view parameter) const {
   for (const std::string& name : ignored_parameters) {
@@ -161,7 +174,8 @@ std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena
   add_headers(options, head.headers, parts);
   add_cookies(options, head.headers, parts);
   add_user(options, request.subject, parts);
-  if (!request.variant.empty()) parts.add("v", "", &request.variant);
+  if (request.conditions != nullptr) add_conditions(*request.conditions, parts);
+  if (!request.upstream.empty()) parts.add("v", "", &request.upstream);
   if (url.size() + parts.text().size() > Store::kKeyBytesMax / 2) return {};
   return parts.text().empty() ? url : arena.concat({url, parts.text()});
 }

@@ -1,8 +1,11 @@
 // The primary key of an answer: the URL as it was asked for, and what else of the request the route
 // says tells answers apart.
 //
-//   https://example.com/products?a=1&b=2
-//   https://example.com/products?a=1<LF>h:x-tenant=4:acme<LF>u=2:42
+//   https://example.com/products?a=1&b=2<LF>v=3:app
+//   https://example.com/products?a=1<LF>h:x-tenant=4:acme<LF>u=2:42<LF>v=3:app
+//
+// The upstream is always one of them, and so is what a route's `match` asks for: other routes, on
+// other listeners maybe, may give the same URL another meaning.
 //
 // Each part behind the URL has its length before it, and no URL has a line feed: no two requests
 // that differ in what counts have one key (T28). Purges by URL and by prefix find them by text.
@@ -17,16 +20,18 @@ namespace weir::http {
 struct RequestHead;
 }
 namespace weir::proxy {
+struct Conditions;
 struct Subject;
-}
+}  // namespace weir::proxy
 
 namespace weir::filters::cache {
 
 struct Keyed {
   const http::RequestHead& head;
   std::string_view scheme;
-  const proxy::Subject* subject = nullptr;  // null: nobody was asked, or nobody in particular
-  std::string_view variant;                 // the split's side; empty: there is no split
+  const proxy::Subject* subject = nullptr;        // null: nobody was asked, or nobody in particular
+  std::string_view upstream;                      // that answers; empty: not known
+  const proxy::Conditions* conditions = nullptr;  // that the route asks for beside its path
 };
 
 // A URL, taken apart.
@@ -39,6 +44,9 @@ struct UrlParts {
 
 // What keys begin with. In the arena.
 std::string_view url_of_key(const KeyOptions& options, const UrlParts& url, Arena& arena);
+
+// Whether the route's `user` is known of the request: it keys nobody else's answers.
+bool knows_user(const KeyOptions& options, const proxy::Subject* subject);
 
 // In the arena. Empty where the key is longer than the store takes.
 std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena& arena);

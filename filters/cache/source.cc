@@ -31,7 +31,12 @@ StoredSource::StoredSource(proxy::Exchange& exchange, Serving serving,
       serving_(std::move(serving)),
       fields_(exchange.arena()),
       status_(serving_.meta.status) {
-  unpack_head(serving_.head, fields_);
+  if (serving_.fields != nullptr) {
+    fields_.copy_from(*serving_.fields);
+    fields_.remove("Age");  // tell() has it
+  } else {
+    unpack_head(serving_.head, fields_);
+  }
   judge(request);
 }
 

@@ -25,7 +25,10 @@ struct Serving {
   std::string_view cache_status = {};  // what Cache-Status says (RFC 9211)
   std::string_view result = {};        // "HIT"
   std::string_view result_field = {};  // that tells it; empty: none
-  bool fed = false;                    // the exchange records it itself, and knows of each piece
+  // Of the answer that has just come, for the client that it was fetched for: all its fields, also
+  // those that nobody else gets. Null: as stored.
+  const http::HeaderList* fields = nullptr;
+  bool fed = false;  // the exchange records it itself, and knows of each piece
   Store* store = nullptr;
   std::string_view key = {};  // primary
   uint64_t hits = 0;          // of the answer

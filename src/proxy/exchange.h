@@ -105,6 +105,8 @@ class Exchange final : public net::Mortal,
   // Who the client has proved to be; null: nobody asked, or it may be anybody. `subject` and what
   // it points to live as long as the exchange.
   const Subject* subject() const { return subject_; }
+  // Its route lets in only who proves something: what it is answered may be for nobody else.
+  bool is_for_somebody() const { return subject_ != nullptr || proof_filter_ != UINT32_MAX; }
   void set_subject(const Subject& subject) { subject_ = &subject; }
   // FilterFactory::own_fields(), of all filters of the site.
   const std::vector<std::string>& site_fields() const;

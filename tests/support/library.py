@@ -1,5 +1,6 @@
 """An origin for tests of the cache."""
 from support.origin import Origin, by_request
+from support.weir import proxy
 
 FRESH = [("Cache-Control", "max-age=60")]
 
@@ -26,3 +27,21 @@ class Library:
 
     def last(self):
         return self.origin.requests[-1]
+
+
+def cached(library, keep=None, route=None, **options):
+    return proxy(library.origin, route={"cache": keep or {}, **(route or {})}, **options)
+
+
+def result(response):
+    return response.get("X-Cache")
+
+
+def conditional(etag, body, headers):
+    def answer(conn, request):
+        if request.get("If-None-Match") == etag:
+            conn.send(f"HTTP/1.1 304 Not Modified\r\nETag: {etag}\r\n".encode() + b"".join(
+                f"{n}: {v}\r\n".encode() for n, v in headers) + b"\r\n")
+        else:
+            conn.answer(body, headers=[("ETag", etag), *headers])
+    return answer
