@@ -139,7 +139,8 @@ bool Store::evict_one() {
   return false;
 }
 
-// What replaces an answer takes its room before that of others.
+// What replaces an answer takes its room before that of others; but not of one that may have to
+// stand in, should the fetch fail.
 bool Store::evict_predecessor(const Growing& growing) {
   if (!growing.is_answer) return false;
   Shard& shard = shard_of(growing.hash.low);
@@ -150,6 +151,7 @@ bool Store::evict_predecessor(const Growing& growing) {
   if (entry == nullptr) return false;
   Variant* const variant = shard.find(*entry, growing.secondary);
   if (variant == nullptr || variant->object->refs.load(std::memory_order_relaxed) > 1) return false;
+  if (variant->object->meta.lifetime.stale_if_error_ms > 0) return false;
   shard.remove(*variant, garbage);
   return true;
 }
