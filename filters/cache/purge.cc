@@ -95,7 +95,9 @@ size_t Store::sweep(uint64_t now_ms, size_t budget) {
     Garbage garbage(slabs_);
     const std::lock_guard lock(shard.mutex);
     shard.enter(now());
-    dropped += shard.drop_old(std::min(budget, kStep), garbage);
+    const size_t old = shard.drop_old(std::min(budget, kStep), garbage);
+    dropped += old;
+    budget -= old;
     const bool more = shard.some_entries(below, entries);
     for (Entry* const entry : entries) {
       budget -= std::min<size_t>(budget, entry->variants);
