@@ -143,7 +143,7 @@ bool Intake::start(const Question& question, const http::ResponseHead& head,
   const http::CacheFields asked(question.fields);
   RequestVariant variant(asked, arena);
   secondary_ = vary_.empty() ? std::string_view() : variant.by(vary_);
-  std::array<std::string_view, Store::kTagsMax> tags;
+  std::array<std::string_view, Store::kTagsMax + 1> tags;  // one too many shows
   Answer answer;
   answer.meta = meta_;
   answer.head = packed_;
@@ -152,7 +152,10 @@ bool Intake::start(const Question& question, const http::ResponseHead& head,
   answer.tags = {tags.data(), read_tags(question.options, head.headers, tags)};
   answer.expected_bytes = known ? head.content_length : 0;
   const bool tellable = vary_.empty() || !secondary_.empty();
-  if (writer_ && tellable && writer_.start(answer) == Room::kOk) return true;
+  if (writer_ && tellable) {
+    room_ = writer_.start(answer);
+    if (room_ == Room::kOk) return true;
+  }
   forget();
   return false;
 }

@@ -105,8 +105,10 @@ class Store {
   static constexpr uint64_t kMemoryMax = uint64_t{128} << 30;
   // Of one primary key. Reached: the variant goes that was not asked for for the longest time.
   static constexpr uint32_t kVariantsMax = 64;
-  static constexpr size_t kTagsMax = 64;        // of one answer
-  static constexpr size_t kTagBytesMax = 4096;  // of all its names
+  // Of one answer; of all its names; of one name. Over: not stored, because a purge would miss it.
+  static constexpr size_t kTagsMax = 64;
+  static constexpr size_t kTagBytesMax = 4096;
+  static constexpr size_t kTagNameBytesMax = 1024;
   // Of a primary key with its Vary list, of a secondary key; of a head, of a suffix. Over: not
   // stored.
   static constexpr size_t kKeyBytesMax = 16384;
@@ -130,7 +132,9 @@ class Store {
   // Counts as a use. `secondary` is asked where the entry has a Vary list.
   Found find(std::string_view primary, SecondaryKey& secondary);
 
-  // Begins an answer for a key. Of nothing where the key is too long.
+  // Begins an answer for a key. Of nothing where the key is too long. Where there is no room, its
+  // predecessor goes first: from start() on, unless somebody reads it or its lifetime has a
+  // stale_if_error, because a fetch that breaks off is when that is needed.
   Writer begin(std::string_view primary);
   // Begins one more coding of an answer (or better bytes for one that it has): it is added to
   // whatever answer then has the same body, so a refresh in between does no harm. `expected_bytes`
@@ -157,8 +161,7 @@ class Store {
   void purge_all(Purge how);
 
   // Looks at about `budget` answers, going round, and drops those past their keep_until_ms, or hit
-  // by a purge of all. Returns how many went. Optional: what is never asked for again is evicted
-  // anyhow.
+  // by a purge of all; locks are held for some tens of them. Returns how many went.
   size_t sweep(uint64_t now_ms, size_t budget);
 
   StoreStats stats() const;

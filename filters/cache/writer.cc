@@ -19,16 +19,14 @@ constexpr uint64_t kBlockBytesMax = 64 * 1024;
 // Where nobody knows how long a body will be.
 constexpr uint64_t kFirstBytes = 1024;
 
-// Names that fit the bounds of one answer.
-std::vector<std::string_view> bounded(std::span<const std::string_view> tags) {
-  std::vector<std::string_view> out;
+bool are_bounded(std::span<const std::string_view> tags) {
+  if (tags.size() > Store::kTagsMax) return false;
   size_t bytes = 0;
   for (const std::string_view tag : tags) {
-    if (out.size() == Store::kTagsMax || bytes + tag.size() > Store::kTagBytesMax) break;
+    if (tag.size() > Store::kTagNameBytesMax) return false;
     bytes += tag.size();
-    out.push_back(tag);
   }
-  return out;
+  return bytes <= Store::kTagBytesMax;
 }
 
 }  // namespace
@@ -118,6 +116,7 @@ Room Store::start(Growing& growing, const Answer& answer) {
       answer.secondary.size() > kKeyBytesMax) {
     return Room::kTooLarge;
   }
+  if (!are_bounded(answer.tags)) return growing.room = Room::kTags;
   growing.room = Room::kNoMemory;
   growing.secondary = answer.secondary;
   growing.expected_bytes = answer.expected_bytes;
@@ -137,7 +136,7 @@ Room Store::start(Growing& growing, const Answer& answer) {
 // What the index will need, so that finish() does not fail for it. Purges by tag look at it, from
 // other threads.
 bool Store::make_candidates(Growing& growing, const Answer& answer) {
-  const std::vector<std::string_view> tags = bounded(answer.tags);
+  const std::span<const std::string_view> tags = answer.tags;
   const uint32_t cells = Variant::cells_for(tags.size(), answer.secondary.size());
   Growing made;  // gives nothing back by itself
   const Slabs::Run variant_run = take(cells, &growing);

@@ -21,7 +21,7 @@ struct Answer {
   // variants go: merge lists before, where answers differ in theirs. Both empty: one variant.
   std::string_view vary;
   std::string_view secondary;
-  std::span<const std::string_view> tags;  // what is over Store::kTagsMax, kTagBytesMax is left out
+  std::span<const std::string_view> tags;
   Encoding encoding = Encoding::kIdentity;  // of the body that follows
   std::string_view suffix;                  // Reader::suffix() of that body
   uint64_t expected_bytes = 0;              // of the body; 0: not known. Only a hint
@@ -31,6 +31,7 @@ enum class Room : uint8_t {
   kOk,
   kTooLarge,  // over max_object
   kNoMemory,  // nothing can be evicted: it is all being read or written
+  kTags,      // of start(): more of them, or longer, than Store has bounds for
   kPurged,    // of start(): one of its tags has been purged since it was begun
 };
 

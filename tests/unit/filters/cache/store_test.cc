@@ -245,14 +245,32 @@ TEST_CASE("cache store: what is over a bound is not stored") {
   CHECK_FALSE(has(store, "a"));
   reader = {};
   CHECK(store.stats().bytes == empty);
-  // Tags beyond the bounds are left out.
+}
+
+TEST_CASE("cache store: an answer with tags that no purge could find is not stored") {
+  Store store(small());
+  const uint64_t empty = store.stats().bytes;
   std::vector<std::string> names;
-  Put how;
-  for (int i = 0; i < 100; ++i) names.push_back("tag" + std::to_string(i));
-  for (const std::string& name : names) how.tags.push_back(name);
-  REQUIRE(put(store, "t", "x", how));
-  CHECK(store.purge_tag("tag64", Purge::kRemove) == 0);
-  CHECK(store.purge_tag("tag63", Purge::kRemove) == 1);
+  for (size_t i = 0; i <= Store::kTagsMax; ++i) names.push_back("tag" + std::to_string(i));
+  std::vector<std::string_view> tags(names.begin(), names.end());
+  const std::string longest(Store::kTagNameBytesMax, 't');
+  const std::string too_long = longest + "t";
+  Answer answer;
+  answer.tags = tags;
+  CHECK(store.begin("a").start(answer) == Room::kTags);
+  tags = {too_long};
+  answer.tags = tags;
+  CHECK(store.begin("a").start(answer) == Room::kTags);
+  tags = {longest, longest, longest, longest, "t"};
+  answer.tags = tags;
+  CHECK(store.begin("a").start(answer) == Room::kTags);
+  CHECK(store.stats().bytes == empty);
+  tags.pop_back();
+  REQUIRE(put(store, "a", "x", {.tags = tags}));
+  CHECK(store.purge_tag(longest, Purge::kRemove) == 1);
+  tags.assign(names.begin() + 1, names.end());
+  REQUIRE(put(store, "a", "x", {.tags = tags}));
+  CHECK(store.purge_tag("tag64", Purge::kRemove) == 1);
 }
 
 // Of key, Vary list and head as long as they may be, in a store full of small things.
