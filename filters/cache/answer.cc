@@ -105,6 +105,10 @@ proxy::Verdict CacheFilter::keep(proxy::FilterContext& context, http::ResponseHe
     return pass_on(head, made_tag);
   }
   if (is_edited(head) || !intake_.start(asked, head, made_tag)) {
+    if (intake_.room() == Room::kTags) {
+      note(result_, arena().concat({cache_status_, "; detail=tags"}));
+    }
+    if (lead_ && intake_.room() == Room::kPurged) lead_.finish();  // the next one may be kept
     if (lead_) lead_.refuse(static_cast<uint64_t>(now_ms()));
     return pass_on(head, made_tag);
   }

@@ -16,6 +16,8 @@ namespace {
 
 // Looking for the oldest answer takes a walk through all of them.
 constexpr uint64_t kOldestEveryMs = 5'000;
+// Answers that one sweep looks at: within a millisecond.
+constexpr size_t kSweepBudget = 2'000;
 
 uint64_t unix_ms() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -89,6 +91,7 @@ class Answers final : public proxy::AnswerStore {
   }
 
   void outdate_all() override { purge_all(store(), Purge::kSoft); }
+  void sweep() override { store().sweep(unix_ms(), kSweepBudget); }
   bool unused() override { return store().stats().insertions == 0; }
 
  private:

@@ -143,7 +143,7 @@ bool Intake::start(const Question& question, const http::ResponseHead& head,
   const http::CacheFields asked(question.fields);
   RequestVariant variant(asked, arena);
   secondary_ = vary_.empty() ? std::string_view() : variant.by(vary_);
-  std::array<std::string_view, Store::kTagsMax> tags;
+  std::array<std::string_view, Store::kTagsMax + 1> tags;  // one too many shows
   Answer answer;
   answer.meta = meta_;
   answer.head = packed_;
@@ -152,7 +152,10 @@ bool Intake::start(const Question& question, const http::ResponseHead& head,
   answer.tags = {tags.data(), read_tags(question.options, head.headers, tags)};
   answer.expected_bytes = known ? head.content_length : 0;
   const bool tellable = vary_.empty() || !secondary_.empty();
-  if (writer_ && tellable && writer_.start(answer) == Room::kOk) return true;
+  if (writer_ && tellable) {
+    room_ = writer_.start(answer);
+    if (room_ == Room::kOk) return true;
+  }
   forget();
   return false;
 }
@@ -166,7 +169,7 @@ std::unique_ptr<proxy::Recorder> Intake::recorder(Store& store, Lead lead, bool 
 
 bool Intake::freshen(Store& store, const Question& question, const Reader& stored,
                      const http::ResponseHead& not_modified) {
-  forget();
+  const Writer asked = std::move(writer_);
   Arena& arena = not_modified.headers.arena();
   http::HeaderList& fields = *arena.make<http::HeaderList>(arena);
   unpack_head(stored.head(), fields);
@@ -181,7 +184,7 @@ bool Intake::freshen(Store& store, const Question& question, const Reader& store
   http::freshen(question.options.policy, fields, not_modified.headers,
                 http::answer_directives(arrived));
   describe(question, fields, meta_.status, arrived);
-  store.refresh(stored, meta_, packed_);
+  store.refresh(stored, meta_, packed_, asked);
   return true;
 }
 

@@ -40,6 +40,8 @@ class Intake {
   // REQUIRES: judge() said yes. False: the store does not take it; it is forgotten then.
   // `made_tag`: of weir's own, for an answer without one; empty: none.
   bool start(const Question& question, const http::ResponseHead& head, std::string_view made_tag);
+  // What the store said to start(); kOk where it was not asked.
+  Room room() const { return room_; }
   // REQUIRES: start() was good. What begins to be read, and what its variant is told apart by.
   const Meta& meta() const { return meta_; }
   std::string_view packed() const { return packed_; }
@@ -61,6 +63,7 @@ class Intake {
                 const http::CacheFields& arrived);
 
   Writer writer_;
+  Room room_ = Room::kOk;
   Meta meta_;
   std::string_view packed_;
   std::string_view vary_;

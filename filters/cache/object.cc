@@ -25,6 +25,18 @@ Object& make_object(const Slabs::Run& run, const Meta& meta, std::string_view he
   return object;
 }
 
+Object& make_object(const Slabs::Run& run, const Object& like, const Meta& meta,
+                    std::string_view head) {
+  Object& object = make_object(run, meta, head);
+  object.content = like.content;
+  object.key_hash = like.key_hash;
+  object.bodies = like.bodies;
+  for (Body* body : object.bodies) {
+    if (body != nullptr) body->refs.fetch_add(1, std::memory_order_relaxed);
+  }
+  return object;
+}
+
 Body& make_body(const Slabs::Run& run, Encoding encoding, std::string_view suffix) {
   Body& body = *new (run.at) Body{};
   body.refs.store(1, std::memory_order_relaxed);

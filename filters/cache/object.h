@@ -18,8 +18,6 @@
 
 namespace weir::filters::cache {
 
-struct Variant;
-
 struct Block {
   Block* next;  // written before the bytes behind this block are published
   uint32_t capacity;
@@ -54,10 +52,9 @@ struct Body {
 struct Object {
   std::atomic<uint32_t> refs;
   uint32_t cells;
-  uint64_t content;  // the same for all that share bodies, in this order
-  Variant* variant;  // that has it; null: none any more. Under the shard's lock
-  Object* next;      // in a Garbage
-  uint32_t shard;    // its number
+  uint64_t content;   // the same for all that share bodies: one of them at most is in the index
+  uint64_t key_hash;  // Entry::hash
+  Object* next;       // in a Garbage
   uint32_t head_bytes;
   std::array<Body*, kEncodings> bodies;
   Meta meta;
@@ -71,6 +68,9 @@ struct Object {
 
 // Into a run of cells_for(head.size()), with one count and no body.
 Object& make_object(const Slabs::Run& run, const Meta& meta, std::string_view head);
+// The same bodies under another head.
+Object& make_object(const Slabs::Run& run, const Object& like, const Meta& meta,
+                    std::string_view head);
 // Into a run that has room for the suffix and a block.
 Body& make_body(const Slabs::Run& run, Encoding encoding, std::string_view suffix);
 // Gives one count back, and with the last one the memory.

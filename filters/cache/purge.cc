@@ -21,7 +21,7 @@ constexpr uint64_t kBuckets = (uint64_t{1} << kBucketBits) - 1;
 
 uint64_t Store::purge(std::string_view primary, Purge how) {
   const Key key = key_of(primary);
-  Shard& shard = shard_of(key.hash);
+  Shard& shard = shard_of(key.hash.low);
   Garbage garbage(slabs_);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
@@ -48,14 +48,16 @@ uint64_t Store::purge_prefix(std::string_view prefix, Purge how) {
   return hits;
 }
 
-// Of an answer whose head has not come nobody knows the tags: it may be one of them.
-uint64_t Store::purge_tag(std::string_view tag, Purge how) {
+uint64_t Store::purge_tag(std::string_view tag, Purge how, std::vector<std::string>* growing) {
+  purged_tags_.add(secret_.hash(tag).low);
   size_t hits = 0;
   const auto has_it = [&](const Growing& one) {
-    if (one.variant == nullptr) return true;
+    if (one.variant == nullptr) return false;
     const std::span<TagLink> links = one.variant->links();
-    return std::any_of(links.begin(), links.end(),
-                       [&](const TagLink& link) { return link.tag->name() == tag; });
+    const bool has = std::any_of(links.begin(), links.end(),
+                                 [&](const TagLink& link) { return link.tag->name() == tag; });
+    if (has && growing != nullptr) growing->push_back(one.key);
+    return has;
   };
   for (const std::unique_ptr<Shard>& shard : shards_) {
     size_t left = 0;
@@ -93,7 +95,9 @@ size_t Store::sweep(uint64_t now_ms, size_t budget) {
     Garbage garbage(slabs_);
     const std::lock_guard lock(shard.mutex);
     shard.enter(now());
-    dropped += shard.drop_old(std::min(budget, kStep), garbage);
+    const size_t old = shard.drop_old(std::min(budget, kStep), garbage);
+    dropped += old;
+    budget -= old;
     const bool more = shard.some_entries(below, entries);
     for (Entry* const entry : entries) {
       budget -= std::min<size_t>(budget, entry->variants);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "filters/cache/flight.h"
 
@@ -31,10 +32,17 @@ bool purge_resources(Store& store, std::span<const std::string> urls, size_t bud
   return done;
 }
 
-// Which tags an answer has that is being fetched only its server knows.
+// Which tags an answer has whose head has not come only its server knows: the store does not take
+// it if it has this one, so nobody reads along then.
 uint64_t purge_tag(Store& store, std::string_view tag, Purge how) {
-  const uint64_t hits = store.purge_tag(tag, how);
-  flights().outdate([](std::string_view) { return true; });
+  std::vector<std::string> growing;
+  const uint64_t hits = store.purge_tag(tag, how, &growing);
+  if (growing.empty()) return hits;
+  flights().outdate([&](std::string_view flight) {
+    return std::any_of(growing.begin(), growing.end(), [&](const std::string& key) {
+      return flight == key || flight.starts_with(key + "\n\n");
+    });
+  });
   return hits;
 }
 

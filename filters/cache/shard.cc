@@ -8,14 +8,13 @@
 
 namespace weir::filters::cache {
 
-Shard::Shard(Slabs& slabs, const SipKey& secret, Eviction eviction, uint32_t number,
-             QueueAges& ages, QueueCells& cells)
+Shard::Shard(Slabs& slabs, const SipKey& secret, Eviction eviction, QueueAges& ages,
+             QueueCells& cells)
     : slabs_(slabs),
       secret_(secret),
       entries_(slabs),
       tags_(slabs),
-      policy_(slabs, eviction, ages, cells),
-      number_(number) {}
+      policy_(slabs, eviction, ages, cells) {}
 
 void Shard::enter(const Moment& now) {
   if (now.hard != now_.hard) {
@@ -41,6 +40,16 @@ Variant* Shard::find(Entry& entry, std::string_view secondary) const {
     if (variant->hash == hash && variant->secondary() == secondary) return variant;
   }
   return nullptr;
+}
+
+Variant* Shard::find_content(const Object& like) const {
+  Variant* found = nullptr;
+  entries_.find(like.key_hash, [&](Entry& entry) {
+    found = entry.first;
+    while (found != nullptr && found->object->content != like.content) found = found->next;
+    return found != nullptr;
+  });
+  return found == nullptr || is_old(*found) ? nullptr : found;
 }
 
 void Shard::use(Variant& variant) {
@@ -74,8 +83,6 @@ bool Shard::insert(Growing& grown, Garbage& garbage) {
   }
   variant.entry = entry;
   variant.object = std::exchange(grown.object, nullptr);
-  variant.object->variant = &variant;
-  variant.object->shard = number_;
   variant.all_cells = variant.cells + variant.object->all_cells();
   variant.generation = now_.hard;
   variant.soft_generation = now_.soft;
@@ -104,9 +111,6 @@ bool Shard::insert(Growing& grown, Garbage& garbage) {
 
 void Shard::exchange(Variant& variant, Object& object, Garbage& garbage) {
   Object& before = *std::exchange(variant.object, &object);
-  before.variant = nullptr;
-  object.variant = &variant;
-  object.shard = number_;
   policy_.resize(variant, variant.cells + object.all_cells());
   garbage.add(before);
 }
@@ -118,7 +122,6 @@ void Shard::remove(Variant& variant, Garbage& garbage) {
   (variant.previous != nullptr ? variant.previous->next : entry.first) = variant.next;
   (variant.next != nullptr ? variant.next->previous : entry.last) = variant.previous;
   --entry.variants;
-  variant.object->variant = nullptr;
   garbage.add(*variant.object);
   counters.objects -= !is_old(variant);
   slabs_.give_back(&variant, variant.cells);

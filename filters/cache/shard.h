@@ -27,9 +27,9 @@ struct Key {
 // belongs to; owned by its Writer.
 struct Growing {
   // Constant.
-  std::string key;
-  Hash128 hash;
   bool is_answer = true;  // else one more coding
+  std::string key;        // answers only
+  Hash128 hash;           // of the key; of one more coding only what Entry::hash has of it
   Moment began;
 
   // Under the shard's lock.
@@ -67,8 +67,7 @@ class Shard {
   };
 
   // `ages`, `cells`: Policy's.
-  Shard(Slabs& slabs, const SipKey& secret, Eviction eviction, uint32_t number, QueueAges& ages,
-        QueueCells& cells);
+  Shard(Slabs& slabs, const SipKey& secret, Eviction eviction, QueueAges& ages, QueueCells& cells);
 
   std::mutex mutex;
 
@@ -77,6 +76,8 @@ class Shard {
 
   Entry* find(const Key& key) const;
   Variant* find(Entry& entry, std::string_view secondary) const;
+  // Who has those bodies now, under whatever head. Null: nobody, or it is old.
+  Variant* find_content(const Object& like) const;
   void use(Variant& variant);
   uint64_t hash_of(const Hash128& key, std::string_view secondary) const;
 
@@ -137,7 +138,6 @@ class Shard {
   HashIndex<Tag> tags_;
   Policy policy_;
   Moment now_;
-  const uint32_t number_;
 };
 
 // Gives back what was made for the index and is not in it, with its tags.

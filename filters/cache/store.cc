@@ -18,8 +18,7 @@ Store::Store(const StoreOptions& options)
       max_object_bytes_(options.max_object_bytes) {
   WEIR_CHECK(std::has_single_bit(options.shards));
   for (size_t i = 0; i < options.shards; ++i) {
-    shards_.push_back(std::make_unique<Shard>(slabs_, secret_, options.eviction,
-                                              static_cast<uint32_t>(i), ages_[i], cells_));
+    shards_.push_back(std::make_unique<Shard>(slabs_, secret_, options.eviction, ages_[i], cells_));
   }
 }
 
@@ -29,18 +28,18 @@ Store::~Store() { WEIR_ASSERT(growing_cells_.load() == 0); }
 Key Store::key_of(std::string_view primary) const { return {primary, secret_.hash(primary)}; }
 
 // By other bits than those that choose a bucket.
-Shard& Store::shard_of(const Hash128& hash) const {
-  return *shards_[(hash.low >> 48) & (shards_.size() - 1)];
+Shard& Store::shard_of(uint64_t key_hash) const {
+  return *shards_[(key_hash >> 48) & (shards_.size() - 1)];
 }
 
 Moment Store::now() const {
   return {hard_.load(std::memory_order_acquire), soft_.load(std::memory_order_acquire),
-          insertions_.load(std::memory_order_relaxed)};
+          purged_tags_.count(), insertions_.load(std::memory_order_relaxed)};
 }
 
 Found Store::find(std::string_view primary, SecondaryKey& secondary) {
   const Key key = key_of(primary);
-  Shard& shard = shard_of(key.hash);
+  Shard& shard = shard_of(key.hash.low);
   Garbage garbage(slabs_);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
@@ -71,39 +70,35 @@ Found Store::find(std::string_view primary, SecondaryKey& secondary) {
 }
 
 bool Store::remove(const Reader& of) {
-  Object& object = *of.object_;
   Garbage garbage(slabs_);
-  Shard& shard = *shards_[object.shard];
+  Shard& shard = shard_of(of.object_->key_hash);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
-  if (object.variant == nullptr) return false;
-  shard.remove(*object.variant, garbage);
+  Variant* const variant = shard.find_content(*of.object_);
+  if (variant == nullptr) return false;
+  shard.remove(*variant, garbage);
   return true;
 }
 
-bool Store::refresh(const Reader& of, const Meta& meta, std::string_view head) {
+bool Store::refresh(const Reader& of, const Meta& meta, std::string_view head,
+                    const Writer& asked) {
   if (head.size() > kHeadBytesMax) return false;
   const Slabs::Run run = take(Object::cells_for(head.size()), nullptr);
   if (!run) return false;
-  Object& before = *of.object_;
-  Object& object = make_object(run, meta, head);
-  object.content = before.content;
-  object.bodies = before.bodies;
-  for (Body* body : object.bodies) {
-    if (body != nullptr) body->refs.fetch_add(1, std::memory_order_relaxed);
-  }
   Garbage garbage(slabs_);
-  Shard& shard = *shards_[before.shard];
+  Shard& shard = shard_of(of.object_->key_hash);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
-  Variant* const variant = before.variant;
-  if (variant == nullptr || shard.is_old(*variant)) {
-    garbage.add(object);
+  Variant* const variant = shard.find_content(*of.object_);
+  if (variant == nullptr) {
+    slabs_.give_back(run.at, run.cells);
     return false;
   }
-  shard.exchange(*variant, object, garbage);
-  variant->stale = false;
-  variant->soft_generation = now().soft;
+  shard.exchange(*variant, make_object(run, *variant->object, meta, head), garbage);
+  if (!asked) return true;
+  const Growing& growing = *asked.growing_;
+  if (!growing.softly && !purged_tags_.hit(growing.began.tags, *variant)) variant->stale = false;
+  variant->soft_generation = std::max(variant->soft_generation, growing.began.soft);
   return true;
 }
 
@@ -144,10 +139,11 @@ bool Store::evict_one() {
   return false;
 }
 
-// What replaces an answer takes its room before that of others.
+// What replaces an answer takes its room before that of others; but not of one that may have to
+// stand in, should the fetch fail.
 bool Store::evict_predecessor(const Growing& growing) {
   if (!growing.is_answer) return false;
-  Shard& shard = shard_of(growing.hash);
+  Shard& shard = shard_of(growing.hash.low);
   Garbage garbage(slabs_);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
@@ -155,6 +151,7 @@ bool Store::evict_predecessor(const Growing& growing) {
   if (entry == nullptr) return false;
   Variant* const variant = shard.find(*entry, growing.secondary);
   if (variant == nullptr || variant->object->refs.load(std::memory_order_relaxed) > 1) return false;
+  if (variant->object->meta.lifetime.stale_if_error_ms > 0) return false;
   shard.remove(*variant, garbage);
   return true;
 }

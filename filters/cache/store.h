@@ -29,6 +29,7 @@
 #include "base/siphash.h"
 #include "filters/cache/meta.h"
 #include "filters/cache/policy.h"
+#include "filters/cache/purged_tags.h"
 #include "filters/cache/reader.h"
 #include "filters/cache/slab.h"
 #include "filters/cache/store_options.h"
@@ -45,6 +46,7 @@ struct Object;
 struct Moment {
   uint32_t hard = 0;  // how often all has been purged, either way
   uint32_t soft = 0;
+  uint64_t tags = 0;        // how many have been purged
   uint64_t insertions = 0;  // the clock by which shards compare how old what they have is
 };
 
@@ -104,8 +106,10 @@ class Store {
   static constexpr uint64_t kMemoryMax = uint64_t{128} << 30;
   // Of one primary key. Reached: the variant goes that was not asked for for the longest time.
   static constexpr uint32_t kVariantsMax = 64;
-  static constexpr size_t kTagsMax = 64;        // of one answer
-  static constexpr size_t kTagBytesMax = 4096;  // of all its names
+  // Of one answer; of all its names; of one name. Over: not stored, because a purge would miss it.
+  static constexpr size_t kTagsMax = 64;
+  static constexpr size_t kTagBytesMax = 4096;
+  static constexpr size_t kTagNameBytesMax = 1024;
   // Of a primary key with its Vary list, of a secondary key; of a head, of a suffix. Over: not
   // stored.
   static constexpr size_t kKeyBytesMax = 16384;
@@ -129,18 +133,21 @@ class Store {
   // Counts as a use. `secondary` is asked where the entry has a Vary list.
   Found find(std::string_view primary, SecondaryKey& secondary);
 
-  // Begins an answer for a key. Of nothing where the key is too long.
+  // Begins an answer for a key. Of nothing where the key is too long. Where there is no room, its
+  // predecessor goes first: from start() on, unless somebody reads it or its lifetime has a
+  // stale_if_error, because a fetch that breaks off is when that is needed.
   Writer begin(std::string_view primary);
   // Begins one more coding of an answer (or better bytes for one that it has): it is added to
   // whatever answer then has the same body, so a refresh in between does no harm. `expected_bytes`
   // as in Answer. Of nothing where there is no memory, or `of` is not stored any more.
   Writer begin_encoding(const Reader& of, Encoding encoding, std::string_view suffix,
                         uint64_t expected_bytes);
-  // A 304: the same bodies under another head. Who reads the old one keeps it. False: there is no
-  // memory, or the answer is not in the store any more. A soft purge is forgotten by it, also one
-  // that came while the origin was being asked: who minds removes instead.
-  bool refresh(const Reader& of, const Meta& meta, std::string_view head);
-  // Removes the very answer that `of` reads, if it is stored still.
+  // The same bodies under another head. Who reads the old one keeps it. False: there is no memory,
+  // or the answer is not in the store any more.
+  // After a 304, `asked` was begun before the origin was asked: the answer is stale no more, but
+  // for purges since then. Else of nothing, and a soft purge holds on.
+  bool refresh(const Reader& of, const Meta& meta, std::string_view head, const Writer& asked = {});
+  // Removes the answer that `of` reads, if it is stored still, under whatever head by now.
   bool remove(const Reader& of);
 
   // Answers hit: stored ones, and those that still grow. O(matched) + O(shards), about 1 us each,
@@ -148,16 +155,17 @@ class Store {
   // for a helper or the admin thread, not for a worker.
   uint64_t purge(std::string_view primary, Purge how);
   uint64_t purge_prefix(std::string_view prefix, Purge how);
-  uint64_t purge_tag(std::string_view tag, Purge how);
   // The answers of some URLs, with any query, whatever else their keys have (is_key_of()): one
   // walk for all of them. False: about `budget` answers went, and there are more.
   bool purge_resources(std::span<const std::string> urls, size_t budget);
+  // Into `growing` the keys of those that still grow and have the tag. One whose head has not come
+  // is not stored if it turns out to have it: Writer::start() says so.
+  uint64_t purge_tag(std::string_view tag, Purge how, std::vector<std::string>* growing = nullptr);
   // At once; memory is freed later, in small steps, by inserts and sweep().
   void purge_all(Purge how);
 
   // Looks at about `budget` answers, going round, and drops those past their keep_until_ms, or hit
-  // by a purge of all. Returns how many went. Optional: what is never asked for again is evicted
-  // anyhow.
+  // by a purge of all; locks are held for some tens of them. Returns how many went.
   size_t sweep(uint64_t now_ms, size_t budget);
 
   StoreStats stats() const;
@@ -171,7 +179,7 @@ class Store {
   static constexpr int kEvictionsForLength = 8;
 
   Key key_of(std::string_view primary) const;
-  Shard& shard_of(const Hash128& hash) const;
+  Shard& shard_of(uint64_t key_hash) const;
   Moment now() const;
   // A run of slabs, for which others have to go where there is none. `by`: its predecessor goes
   // first. No lock is held.
@@ -209,6 +217,7 @@ class Store {
   std::atomic<uint64_t> contents_{0};  // Object::content
   std::atomic<uint32_t> hard_{0};      // Moment
   std::atomic<uint32_t> soft_{0};
+  PurgedTags purged_tags_;
   std::atomic<uint64_t> insertions_{0};
   std::atomic<uint64_t> sweep_at_{0};  // shard and bucket
 };

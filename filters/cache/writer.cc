@@ -19,16 +19,14 @@ constexpr uint64_t kBlockBytesMax = 64 * 1024;
 // Where nobody knows how long a body will be.
 constexpr uint64_t kFirstBytes = 1024;
 
-// Names that fit the bounds of one answer.
-std::vector<std::string_view> bounded(std::span<const std::string_view> tags) {
-  std::vector<std::string_view> out;
+bool are_bounded(std::span<const std::string_view> tags) {
+  if (tags.size() > Store::kTagsMax) return false;
   size_t bytes = 0;
   for (const std::string_view tag : tags) {
-    if (out.size() == Store::kTagsMax || bytes + tag.size() > Store::kTagBytesMax) break;
+    if (tag.size() > Store::kTagNameBytesMax) return false;
     bytes += tag.size();
-    out.push_back(tag);
   }
-  return out;
+  return bytes <= Store::kTagBytesMax;
 }
 
 }  // namespace
@@ -77,7 +75,7 @@ Writer Store::begin(std::string_view primary) {
   growing.key = primary;
   growing.hash = key.hash;
   growing.began = now();
-  Shard& shard = shard_of(key.hash);
+  Shard& shard = shard_of(key.hash.low);
   const std::lock_guard lock(shard.mutex);
   shard.growing.push_back(growing);
   return {*this, growing};
@@ -86,16 +84,15 @@ Writer Store::begin(std::string_view primary) {
 Writer Store::begin_encoding(const Reader& of, Encoding encoding, std::string_view suffix,
                              uint64_t expected_bytes) {
   if (suffix.size() > kHeadBytesMax) return {};
-  auto growing = std::make_unique<Growing>();
-  Object& object = *of.object_;
+  const Object& object = *of.object_;
   {
-    Shard& shard = *shards_[object.shard];
+    Shard& shard = shard_of(object.key_hash);
     const std::lock_guard lock(shard.mutex);
-    if (object.variant == nullptr) return {};
-    growing->key = object.variant->entry->key();
-    growing->secondary = object.variant->secondary();
+    shard.enter(now());
+    if (shard.find_content(object) == nullptr) return {};
   }
-  growing->hash = key_of(growing->key).hash;
+  auto growing = std::make_unique<Growing>();
+  growing->hash.low = object.key_hash;
   growing->is_answer = false;
   growing->of = of;
   growing->expected_bytes = expected_bytes;
@@ -119,6 +116,7 @@ Room Store::start(Growing& growing, const Answer& answer) {
       answer.secondary.size() > kKeyBytesMax) {
     return Room::kTooLarge;
   }
+  if (!are_bounded(answer.tags)) return growing.room = Room::kTags;
   growing.room = Room::kNoMemory;
   growing.secondary = answer.secondary;
   growing.expected_bytes = answer.expected_bytes;
@@ -127,18 +125,23 @@ Room Store::start(Growing& growing, const Answer& answer) {
   }
   growing.object->content = contents_.fetch_add(1, std::memory_order_relaxed);
   if (!make_candidates(growing, answer)) return Room::kNoMemory;
+  {
+    // From here on, a purge by tag finds it.
+    const std::lock_guard lock(shard_of(growing.hash.low).mutex);
+    if (purged_tags_.hit(growing.began.tags, *growing.variant)) return growing.room = Room::kPurged;
+  }
   return growing.room = Room::kOk;
 }
 
 // What the index will need, so that finish() does not fail for it. Purges by tag look at it, from
 // other threads.
 bool Store::make_candidates(Growing& growing, const Answer& answer) {
-  const std::vector<std::string_view> tags = bounded(answer.tags);
+  const std::span<const std::string_view> tags = answer.tags;
   const uint32_t cells = Variant::cells_for(tags.size(), answer.secondary.size());
   Growing made;  // gives nothing back by itself
   const Slabs::Run variant_run = take(cells, &growing);
   if (!variant_run) return false;
-  Shard& shard = shard_of(growing.hash);
+  Shard& shard = shard_of(growing.hash.low);
   made.variant = &make_variant(variant_run, tags.size(), answer.secondary,
                                shard.hash_of(growing.hash, answer.secondary));
   const Slabs::Run entry_run =
@@ -182,7 +185,7 @@ bool Store::start_body(Growing& growing, const Meta& meta, std::string_view head
   }
   Body& body = make_body(body_run, encoding, suffix);
   object.bodies[static_cast<size_t>(encoding)] = &body;
-  object.shard = static_cast<uint32_t>((growing.hash.low >> 48) & (shards_.size() - 1));
+  object.key_hash = growing.hash.low;
   growing.object = &object;
   growing.body = &body;
   growing.tail = &body.first();
@@ -271,7 +274,7 @@ bool Store::insert(Growing& growing) {
   constexpr size_t kOldOnes = 4;  // that an insert frees on behalf of a purge of all
   insertions_.fetch_add(1, std::memory_order_relaxed);
   Garbage garbage(slabs_);
-  Shard& shard = shard_of(growing.hash);
+  Shard& shard = shard_of(growing.hash.low);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
   growing.hook.unlink();
@@ -300,35 +303,31 @@ bool Store::add_encoding(Growing& growing) {
 // `run` is for the new object, and taken if it fits; `cells` says what would fit, 0: the answer is
 // not there any more.
 bool Store::put_encoding(Growing& growing, Slabs::Run& run, uint32_t& cells) {
-  Shard& shard = shard_of(growing.hash);
+  Shard& shard = shard_of(growing.hash.low);
   Garbage garbage(slabs_);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
-  Entry* const entry = shard.find({growing.key, growing.hash});
-  Variant* const variant = entry == nullptr ? nullptr : shard.find(*entry, growing.secondary);
-  if (variant == nullptr || shard.is_old(*variant)) return false;
+  Variant* const variant = shard.find_content(*growing.object);
+  if (variant == nullptr) return false;
   Object& old = *variant->object;
-  if (old.content != growing.object->content) return false;
   if (&old == growing.of.object_) {
     shard.exchange(*variant, *std::exchange(growing.object, nullptr), garbage);
     return true;
   }
   cells = Object::cells_for(old.head_bytes);
   if (run.cells != cells) return false;
-  Object& object = make_object(std::exchange(run, {}), old.meta, {old.head(), old.head_bytes});
-  object.content = old.content;
-  object.bodies = old.bodies;
-  object.bodies[static_cast<size_t>(growing.body->encoding)] = growing.body;
-  for (Body* body : object.bodies) {
-    if (body != nullptr) body->refs.fetch_add(1, std::memory_order_relaxed);
-  }
+  Object& object = make_object(std::exchange(run, {}), old, old.meta, {old.head(), old.head_bytes});
+  Body*& body = object.bodies[static_cast<size_t>(growing.body->encoding)];
+  if (body != nullptr) drop(slabs_, *body);
+  body = growing.body;
+  body->refs.fetch_add(1, std::memory_order_relaxed);
   shard.exchange(*variant, object, garbage);
   return true;
 }
 
 void Store::abort(Growing& growing) {
   if (growing.is_answer) {
-    const std::lock_guard lock(shard_of(growing.hash).mutex);
+    const std::lock_guard lock(shard_of(growing.hash.low).mutex);
     growing.hook.unlink();
   }
   discard(slabs_, growing);

@@ -21,7 +21,7 @@ struct Answer {
   // variants go: merge lists before, where answers differ in theirs. Both empty: one variant.
   std::string_view vary;
   std::string_view secondary;
-  std::span<const std::string_view> tags;  // what is over Store::kTagsMax, kTagBytesMax is left out
+  std::span<const std::string_view> tags;
   Encoding encoding = Encoding::kIdentity;  // of the body that follows
   std::string_view suffix;                  // Reader::suffix() of that body
   uint64_t expected_bytes = 0;              // of the body; 0: not known. Only a hint
@@ -31,10 +31,13 @@ enum class Room : uint8_t {
   kOk,
   kTooLarge,  // over max_object
   kNoMemory,  // nothing can be evicted: it is all being read or written
+  kTags,      // of start(): more of them, or longer, than Store has bounds for
+  kPurged,    // of start(): one of its tags has been purged since it was begun
 };
 
 // Made by Store::begin() or begin_encoding(). Begin early, before the origin is asked: a purge that
-// comes meanwhile then hits this answer too; it goes to those who read it, not into the index.
+// comes meanwhile then hits this answer too; it goes to those who read it, not into the index. Also
+// for a question that a 304 may answer: Store::refresh().
 // One thread. Dropped unfinished, it aborts. Must not outlive the Store.
 class Writer {
  public:

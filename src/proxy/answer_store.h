@@ -55,6 +55,8 @@ class AnswerStore {
   virtual uint64_t purge(const PurgeOrder& order, const Snapshot& snapshot) = 0;
   // All, softly: at once.
   virtual void outdate_all() = 0;
+  // Drops what is of no use any more, a thousand or so at a time: for a worker's timer.
+  virtual void sweep() = 0;
   // Nothing has ever been stored.
   virtual bool unused() = 0;
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "net/redis.h"
 #include "net/redis_beat.h"
+#include "proxy/answer_store.h"
 #include "proxy/arrival.h"
 #include "proxy/background.h"
 #include "proxy/connection.h"
@@ -20,6 +21,9 @@
 namespace weir::proxy {
 
 namespace {
+
+// How often answers of the cache are looked at that nobody asks for any more.
+constexpr uint64_t kSweepTickMs = 200;
 
 // For certificates of clients.
 bool asks_alike(const ListenerConfig& a, const ListenerConfig& b) {
@@ -54,6 +58,7 @@ ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
       connections_(std::make_unique<ConnectionList>()),
       background_(std::make_unique<BackgroundList>()),
       log_tick_(net_.timers(), this, &net::Timer::call<ProxyWorker, &ProxyWorker::flush_log>),
+      sweep_tick_(net_.timers(), this, &net::Timer::call<ProxyWorker, &ProxyWorker::sweep_answers>),
       grace_(net_.timers(), this, &net::Timer::call<ProxyWorker, &ProxyWorker::cut_all>) {}
 
 ProxyWorker::~ProxyWorker() {
@@ -82,6 +87,7 @@ void ProxyWorker::publish(std::shared_ptr<const Snapshot> snapshot,
   log_.configure(snapshot->log.access);
   pools_.keep_only(snapshot->clusters);
   use_redis(snapshot);
+  if (snapshot->answers != nullptr && net_.index() == 0) sweep_tick_.arm_ms(kSweepTickMs);
   for (const auto& cluster : snapshot->clusters) cluster->state->gate.configure(cluster->breaker);
   hold_bytes_ = snapshot->memory.hold_bytes();
   net_.set_read_max_bytes(snapshot->memory.read_bytes());
@@ -107,6 +113,13 @@ void ProxyWorker::publish(std::shared_ptr<const Snapshot> snapshot,
     if (outdated) drain_clients(slots[i]);
   }
   if (before != nullptr) unpin(before);
+}
+
+void ProxyWorker::sweep_answers() {
+  AnswerStore* const answers = epoch_->snapshot->answers;
+  if (answers == nullptr) return;
+  answers->sweep();
+  sweep_tick_.arm_ms(kSweepTickMs);
 }
 
 // Null: none any more.

@@ -143,6 +143,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   void stop_if_done();
   void end_background();
   void use_redis(const std::shared_ptr<const Snapshot>& snapshot);
+  void sweep_answers();
 
   net::Worker net_;
   Metrics& metrics_;
@@ -167,6 +168,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   struct BackgroundList;
   std::unique_ptr<BackgroundList> background_;
   net::Timer log_tick_;
+  net::Timer sweep_tick_;  // of one worker: the answers are all workers'
   net::Timer grace_;
   bool draining_ = false;
   bool was_cut_ = false;

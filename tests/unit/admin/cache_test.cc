@@ -25,6 +25,7 @@ class FakeStore final : public proxy::AnswerStore {
   }
   uint64_t purge(const proxy::PurgeOrder&, const proxy::Snapshot&) override { return 0; }
   void outdate_all() override {}
+  void sweep() override {}
   bool unused() override { return false; }
 
   proxy::AnswerStats now;

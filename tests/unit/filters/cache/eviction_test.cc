@@ -51,6 +51,23 @@ TEST_CASE("cache eviction: replacing a key at capacity evicts nobody else") {
   }
 }
 
+TEST_CASE("cache eviction: what may have to stand in stays until the new answer is whole") {
+  for (const bool stands_in : {true, false}) {
+    Store store(options(Eviction::kLru));
+    fill(store, 100'000);
+    Put how;
+    how.meta.lifetime.stale_if_error_ms = stands_in ? 1'000 : 0;
+    REQUIRE(put(store, "key", pattern(100'000, 2), how));
+    Writer writer = store.begin("key");
+    Answer answer;
+    answer.expected_bytes = 100'000;
+    REQUIRE(writer.start(answer) == Room::kOk);
+    REQUIRE(writer.append(pattern(100'000, 3)) == Room::kOk);
+    writer.abort();
+    CHECK(has(store, "key") == stands_in);
+  }
+}
+
 TEST_CASE("cache eviction: a burst in one instant stays in bounds") {
   for (const Eviction eviction : {Eviction::kLru, Eviction::kS3Fifo}) {
     Store store(options(eviction, 64));

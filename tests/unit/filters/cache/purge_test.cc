@@ -98,7 +98,9 @@ TEST_CASE("cache purge: softly, it stays but is stale until it is fetched or ref
   CHECK(store.purge("k1", Purge::kSoft) == 1);
   CHECK(is_stale(store, "k1"));
   CHECK_FALSE(is_stale(store, "k2"));
-  REQUIRE(store.refresh(get(store, "k1"), {}, "head"));
+  REQUIRE(store.refresh(get(store, "k1"), {}, "with a tag of ours"));
+  CHECK(is_stale(store, "k1"));
+  REQUIRE(store.refresh(get(store, "k1"), {}, "head", store.begin("k1")));
   CHECK_FALSE(is_stale(store, "k1"));
   CHECK(store.purge_prefix("k1", Purge::kSoft) == 111);
   CHECK(is_stale(store, "k1"));
@@ -140,24 +142,25 @@ TEST_CASE("cache purge: all, at once; memory goes step by step") {
 TEST_CASE("cache purge: hits what is still growing, on its way to its readers") {
   for (const Purge how : {Purge::kRemove, Purge::kSoft}) {
     Store store(kOptions);
-    for (int kind = 0; kind < 5; ++kind) {
+    for (int kind = 0; kind < 4; ++kind) {
       const std::string key = "key" + std::to_string(kind);
       const std::vector<std::string_view> tags = {"a", "t"};
       Answer answer;
       answer.head = "h";
-      if (kind != 3) answer.tags = tags;
+      answer.tags = tags;
       Writer writer = store.begin(key);
-      const bool started = kind != 3;
-      if (started) REQUIRE(writer.start(answer) == Room::kOk);
+      REQUIRE(writer.start(answer) == Room::kOk);
+      std::vector<std::string> keys;
       switch (kind) {
         case 0: CHECK(store.purge(key, how) == 1); break;
         case 1: CHECK(store.purge_prefix("ke", how) == (how == Purge::kSoft ? 2 : 1)); break;
-        case 2: CHECK(store.purge_tag("t", how) >= 1); break;
-        case 3: CHECK(store.purge_tag("whatever", how) == 1); break;  // who knows
-        case 4: store.purge_all(how); break;
+        case 2:
+          CHECK(store.purge_tag("t", how, &keys) >= 1);
+          CHECK(keys == std::vector<std::string>{key});
+          break;
+        case 3: store.purge_all(how); break;
       }
-      CHECK(store.purge_tag("other", how) == (started ? 0 : 1));
-      if (!started) REQUIRE(writer.start(answer) == Room::kOk);
+      CHECK(store.purge_tag("other", how) == 0);
       REQUIRE(writer.append("body") == Room::kOk);
       Reader reader = writer.reader();
       CHECK(writer.finish() == (how == Purge::kSoft));
@@ -169,6 +172,85 @@ TEST_CASE("cache purge: hits what is still growing, on its way to its readers") 
         CHECK(is_stale(store, key));
       }
     }
+  }
+}
+
+Room start(Writer& writer, const std::vector<std::string_view>& tags) {
+  Answer answer;
+  answer.head = "h";
+  answer.tags = tags;
+  return writer.start(answer);
+}
+
+// Whether an answer has a tag is known when its head comes.
+TEST_CASE("cache purge: a tag that an answer turns out to have") {
+  for (const Purge how : {Purge::kRemove, Purge::kSoft}) {
+    Store store(kOptions);
+    CHECK(store.purge_tag("a", how) == 0);
+    Writer early = store.begin("early");
+    Writer other = store.begin("other");
+    for (size_t i = 0; i < PurgedTags::kKept - 1; ++i) {
+      CHECK(store.purge_tag("page " + std::to_string(i), how) == 0);
+    }
+    CHECK(store.purge_tag("t", how) == 0);
+    CHECK(start(early, {"a", "t"}) == Room::kPurged);
+    CHECK_FALSE(early.finish());
+    CHECK(start(other, {"a", "o"}) == Room::kOk);
+    CHECK(other.finish());
+    CHECK(has(store, "other"));
+    CHECK_FALSE(has(store, "early"));
+    Writer late = store.begin("late");
+    CHECK(start(late, {"t"}) == Room::kOk);
+    // More than anybody knows one by one.
+    Writer slow = store.begin("slow");
+    for (size_t i = 0; i <= PurgedTags::kKept; ++i) {
+      store.purge_tag("page " + std::to_string(i), how);
+    }
+    CHECK(start(slow, {"a"}) == Room::kPurged);
+    CHECK(late.finish());
+    CHECK_FALSE(is_stale(store, "late"));
+  }
+}
+
+TEST_CASE("cache purge: softly while the origin is asked whether an answer still holds") {
+  for (int kind = 0; kind < 6; ++kind) {
+    CAPTURE(kind);
+    Store store(kOptions);
+    REQUIRE(put(store, "k", "x", {.tags = {"t"}}));
+    REQUIRE(put(store, "l", "x", {.tags = {"u"}}));
+    store.purge("k", Purge::kSoft);
+    store.purge_tag("t", Purge::kSoft);
+    store.purge_all(Purge::kSoft);
+    const Writer asked = store.begin("k");
+    switch (kind) {
+      case 0: store.purge("k", Purge::kSoft); break;
+      case 1: store.purge_prefix("k", Purge::kSoft); break;
+      case 2: store.purge_tag("t", Purge::kSoft); break;
+      case 3: store.purge_all(Purge::kSoft); break;
+      case 4: store.purge_tag("u", Purge::kSoft); break;
+      case 5: break;
+    }
+    REQUIRE(store.refresh(get(store, "k"), {}, "head", asked));
+    CHECK(is_stale(store, "k") == (kind < 4));
+    // Another one that asked later knows better, also if the first one comes last.
+    REQUIRE(store.refresh(get(store, "k"), {}, "head", store.begin("k")));
+    CHECK_FALSE(is_stale(store, "k"));
+    REQUIRE(store.refresh(get(store, "k"), {}, "head", asked));
+    CHECK_FALSE(is_stale(store, "k"));
+  }
+  for (int kind = 0; kind < 3; ++kind) {
+    CAPTURE(kind);
+    Store store(kOptions);
+    REQUIRE(put(store, "k", "x", {.tags = {"t"}}));
+    const Writer asked = store.begin("k");
+    const Reader reader = get(store, "k");
+    switch (kind) {
+      case 0: store.purge("k", Purge::kRemove); break;
+      case 1: store.purge_tag("t", Purge::kRemove); break;
+      case 2: store.purge_all(Purge::kRemove); break;
+    }
+    CHECK_FALSE(store.refresh(reader, {}, "head", asked));
+    CHECK_FALSE(has(store, "k"));
   }
 }
 
