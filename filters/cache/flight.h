@@ -83,7 +83,7 @@ class Passenger {
   bool aboard() const { return flight_ != nullptr; }
 
  protected:
-  ~Passenger() = default;
+  virtual ~Passenger() = default;
 
  private:
   friend class Flights;
