@@ -1,9 +1,9 @@
 """Stored codings, what a reload does to the cache, and writes that make much void."""
 import base64
 import crypt
-import json
 import random
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -169,7 +169,7 @@ def memory_bytes(weir):
 
 def test_a_refused_reload_does_not_change_the_bound(library):
     library.set("/a")
-    with cached(library, **{"listener": {}}) as weir, socket.socket() as taken:
+    with cached(library) as weir, socket.socket() as taken:
         before = memory_bytes(weir)
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -184,14 +184,13 @@ def test_a_refused_reload_does_not_change_the_bound(library):
         assert memory_bytes(weir) == 64 << 20
 
 
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
 def test_a_check_takes_no_memory(library):
     weir = cached(library)
     weir.config["cache"] = {"memory": "64GiB"}
     weir.write_config()
     done = subprocess.run(["strace", "-f", "-e", "trace=mmap", binary(), "check", "-c", weir.path],
-                          capture_output=True, text=True, timeout=60, check=False) \
-        if subprocess.run(["which", "strace"], capture_output=True, check=False).returncode == 0 \
-        else pytest.skip("no strace")
+                          capture_output=True, text=True, timeout=60, check=False)
     sizes = [int(found) for found in re.findall(r"mmap\(\w+, (\d+)", done.stderr)]
     assert done.returncode == 0 and max(sizes) < 1 << 30
 
@@ -225,9 +224,6 @@ def test_little_memory_needs_no_max_object(library):
         for path, kept in (("/small", "HIT"), ("/large", "MISS")):
             weir.get(path)
             assert result(weir.get(path)) == kept
-        status, text = weir.admin("/config")
-        if status == 200:
-            assert "8MiB" in json.dumps(text) or "max_object" not in text
 
 
 # ---- writes ----
