@@ -171,7 +171,7 @@ def test_the_page_of_the_cache(library):
         assert 50_000 < page["bytes"] <= page["memory_bytes"]
         assert page["requests"]["hit"] == page["hits"] == 5 and page["requests"]["miss"] == 3
         first = page["top_by_hits"][0]
-        assert first["key"] == "http://test/often" and first["hits"] == 3
+        assert first["key"] == "http://test/often\nv=3:app" and first["hits"] == 3
         assert first["status"] == 200 and first["age_s"] < 30 and first["secondary"] == ""
         assert page["top_by_bytes"][0]["key"] == "http://test/much"
         assert {line["status"] for line in page["top_by_hits"]} == {200, 404}
