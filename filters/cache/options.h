@@ -16,12 +16,12 @@ struct KeyOptions {
   enum class Query : uint8_t { kSorted, kAsSent, kIgnored };
   enum class User : uint8_t { kNone, kSubject, kClaim };
   Query query = Query::kSorted;
-  std::vector<std::string> ignored_parameters;  // exact names
-  std::vector<std::string> ignored_prefixes;    // of "utm_*"
-  std::vector<std::string> headers;             // names
-  std::vector<std::string> cookies;             // names
+  std::vector<std::string> ignored_parameters = {};  // exact names
+  std::vector<std::string> ignored_prefixes = {};    // of "utm_*"
+  std::vector<std::string> headers = {};             // names
+  std::vector<std::string> cookies = {};             // names
   User user = User::kNone;
-  std::string claim;  // of kClaim
+  std::string claim = {};  // of kClaim
 
   bool ignores(std::string_view parameter) const;
 };

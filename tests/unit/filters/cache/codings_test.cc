@@ -11,7 +11,7 @@ namespace {
 const StoreOptions kOptions = {.memory_bytes = 8 << 20, .max_object_bytes = 1 << 20, .shards = 1};
 
 struct Answered {
-  explicit Answered(const std::string& body) : body(body) { REQUIRE(put(store, "k", body)); }
+  explicit Answered(const std::string& plain) : body(plain) { REQUIRE(put(store, "k", body)); }
 
   Reader present() {
     By by;
