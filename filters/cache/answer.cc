@@ -172,7 +172,8 @@ bool CacheFilter::is_edited(const http::ResponseHead& head) {
     if ((ours == nullptr) != (theirs == nullptr)) return true;
     return ours != nullptr && ours->value != theirs->value;
   };
-  for (const std::string_view name : http::VaryNames(http::CacheFields(head.headers)).names()) {
+  const http::VaryNames vary{http::CacheFields(head.headers)};
+  for (const std::string_view name : vary.names()) {
     if (differs(name)) return true;
   }
   return std::any_of(options_.key.headers.begin(), options_.key.headers.end(), differs);

@@ -2,7 +2,7 @@
 //
 //   compression:
 //     encodings: [zstd, br, gzip]  # in the order of preference, where the client has none
-//     level: auto                  # or 1 to 9, as each encoding counts them; the cache has levels of
+//     level: auto                  # or 1 to 9, as each encoding counts them; the cache's levels are
 //                                  # its own (filters/cache/codings.h)
 //     min_size: 1KiB               # where the length is known; otherwise answers are compressed
 //     types: [text/*, application/json]
