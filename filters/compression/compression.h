@@ -2,8 +2,8 @@
 //
 //   compression:
 //     encodings: [zstd, br, gzip]  # in the order of preference, where the client has none
-//     level: auto                  # or 1 to 9, as each encoding counts them; the cache's levels are
-//                                  # its own (filters/cache/codings.h)
+//     level: auto                  # or 1 to 9, as each encoding counts them; what is kept in
+//                                  # the cache has its own (codings.h)
 //     min_size: 1KiB               # where the length is known; otherwise answers are compressed
 //     types: [text/*, application/json]
 //     max_concurrent: 64           # per worker; what is more goes out as it is
