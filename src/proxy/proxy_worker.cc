@@ -210,8 +210,8 @@ void ProxyWorker::on_accepted(net::Listener& listener, int fd, const net::Socket
   client.slot = listener.slot();
   client.peer = address_of(peer);
   if (const char* refusal = take_seat(client, is_unix)) {
-    close(fd);
     rare_counters().add("weir_connections_refused_total", {{"reason", refusal}});
+    close(fd);
     return;
   }
   client.stream = net::Stream::accepted(net_, fd, is_unix);
