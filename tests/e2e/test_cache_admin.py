@@ -173,7 +173,7 @@ def test_the_page_of_the_cache(library):
         first = page["top_by_hits"][0]
         assert first["key"] == "http://test/often\nv=3:app" and first["hits"] == 3
         assert first["status"] == 200 and first["age_s"] < 30 and first["secondary"] == ""
-        assert page["top_by_bytes"][0]["key"] == "http://test/much"
+        assert page["top_by_bytes"][0]["key"] == "http://test/much\nv=3:app"
         assert {line["status"] for line in page["top_by_hits"]} == {200, 404}
         assert len(json.loads(weir.admin("/cache?top=1")[1])["top_by_bytes"]) == 1
         assert weir.admin("/cache?top=x")[0] == 400
