@@ -116,7 +116,10 @@ def test_every_test_of_the_caching_table_exists():
     assert len(named) > 100
     for test in named:
         file, _, case = test.partition(": ")
-        if file == "e2e":
+        if file == "no test yet":
+            continue
+        if file.startswith("test_"):
+            assert f"def test_{case}(" in read(f"tests/e2e/{file}.py"), test
             continue
         source = read(f"tests/unit/http/{file}_test.cc")
         assert f'TEST_CASE("{case}",' in source, test
