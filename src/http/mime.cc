@@ -4,7 +4,6 @@
 #include <cstddef>
 
 #include "base/strings.h"
-#include "http/chars.h"
 
 namespace weir::http {
 namespace {
@@ -148,38 +147,6 @@ constexpr bool is_sorted_and_short() {
 }
 static_assert(is_sorted_and_short());
 
-constexpr std::string_view kCompressible[] = {
-    "text/*",
-    "application/json",
-    "application/ld+json",
-    "application/geo+json",
-    "application/manifest+json",
-    "application/problem+json",
-    "application/vnd.api+json",
-    "application/javascript",
-    "application/x-javascript",
-    "application/xml",
-    "application/xhtml+xml",
-    "application/atom+xml",
-    "application/rss+xml",
-    "application/rdf+xml",
-    "application/xslt+xml",
-    "application/dash+xml",
-    "application/vnd.apple.mpegurl",
-    "application/wasm",
-    "application/yaml",
-    "application/toml",
-    "application/graphql-response+json",
-    "application/vnd.ms-fontobject",
-    "font/otf",
-    "font/ttf",
-    "font/collection",
-    "image/bmp",
-    "image/svg+xml",
-    "image/x-icon",
-    "model/gltf+json",
-};
-
 }  // namespace
 
 std::string_view content_type_of(std::string_view file_name) {
@@ -196,32 +163,5 @@ std::string_view content_type_of(std::string_view file_name) {
   const bool known = found != std::end(kExtensions) && found->extension == extension;
   return known ? found->type : kUnknownType;
 }
-
-std::string_view essence_of(std::string_view content_type) {
-  return trim_ows(content_type.substr(0, content_type.find(';')));
-}
-
-bool matches_type(std::string_view content_type, std::string_view pattern) {
-  const std::string_view type = essence_of(content_type);
-  if (type.find('/') == std::string_view::npos) return false;
-  if (pattern == "*/*" || pattern == "*") return true;
-  if (!pattern.ends_with("/*")) return iequals(type, pattern);
-  const size_t prefix = pattern.size() - 1;  // with the slash
-  return type.size() > prefix && iequals(type.substr(0, prefix), pattern.substr(0, prefix));
-}
-
-bool is_type_pattern(std::string_view pattern) {
-  if (pattern == "*/*" || pattern == "*") return true;
-  const size_t slash = pattern.find('/');
-  if (slash == std::string_view::npos) return false;
-  const std::string_view type = pattern.substr(0, slash);
-  const std::string_view subtype = pattern.substr(slash + 1);
-  const auto is_name = [](std::string_view text) {
-    return !text.empty() && all_bytes(text, kTokenByte) && text.find('*') == std::string_view::npos;
-  };
-  return is_name(type) && (subtype == "*" || is_name(subtype));
-}
-
-std::span<const std::string_view> compressible_types() { return kCompressible; }
 
 }  // namespace weir::http
