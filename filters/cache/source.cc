@@ -86,7 +86,7 @@ proxy::ResponseSource::Piece StoredSource::next() {
     serving_.reader.consume(std::exchange(given_bytes_, 0));
     http::MultipartPiece piece;
     if (!selection_.next_part(piece)) return {State::kEnd, {}};
-    if (!piece.is_slice) return {State::kBytes, piece.text};
+    if (!piece.is_slice) return give(piece.text);
     serving_.reader.seek(piece.slice.first);
     left_bytes_ = piece.slice.size_bytes();
   }
@@ -96,7 +96,7 @@ proxy::ResponseSource::Piece StoredSource::next() {
 proxy::ResponseSource::Piece StoredSource::next_slice() {
   if (!made_.empty()) {
     if (std::exchange(given_bytes_, made_.size()) != 0) return {State::kEnd, {}};
-    return {State::kBytes, made_};
+    return give(made_);
   }
   Reader& reader = serving_.reader;
   reader.consume(std::exchange(given_bytes_, 0));
@@ -104,17 +104,22 @@ proxy::ResponseSource::Piece StoredSource::next_slice() {
   if (left_bytes_ == 0) return {State::kEnd, {}};
   for (;;) {
     const BodyState state = reader.state();  // before a look at what there is
-    std::string_view bytes;
-    if (reader.spans({&bytes, 1}, std::min(left_bytes_, kPieceMax)) == 1) {
-      given_bytes_ = bytes.size();
-      if (left_bytes_ != UINT64_MAX) left_bytes_ -= bytes.size();
-      return {State::kBytes, bytes};
+    const size_t count = reader.spans(spans_, std::min(left_bytes_, kPieceMax));
+    if (count > 0) {
+      for (size_t i = 0; i < count; ++i) given_bytes_ += spans_[i].size();
+      if (left_bytes_ != UINT64_MAX) left_bytes_ -= given_bytes_;
+      return {State::kBytes, {spans_.data(), count}};
     }
     if (state == BodyState::kWhole) return {State::kEnd, {}};
     if (state == BodyState::kBroken) return {State::kBroken, {}};
     waits_ = !serving_.fed && reader.wait(*this);
     if (waits_ || serving_.fed) return {State::kWait, {}};
   }
+}
+
+proxy::ResponseSource::Piece StoredSource::give(std::string_view bytes) {
+  spans_.front() = bytes;
+  return {State::kBytes, {spans_.data(), 1}};
 }
 
 // On the writer's thread, with a lock of the store held.

@@ -2,6 +2,7 @@
 // parts.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -55,6 +56,7 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   void fill_whole(http::ResponseHead& head) const;
   void tell(http::HeaderList& headers) const;
   Piece next_slice();
+  Piece give(std::string_view bytes);
   void on_grown() noexcept override;
 
   proxy::Exchange& exchange_;
@@ -65,8 +67,9 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   proxy::Selection selection_;
   std::string made_;                  // a coded body that was made for this answer first
   uint64_t left_bytes_ = UINT64_MAX;  // of the part at hand
-  uint64_t given_bytes_ = 0;          // by the last call
-  bool waits_ = false;                // has been said; on_grown() may have come
+  std::array<std::string_view, kSpansMax> spans_;
+  uint64_t given_bytes_ = 0;  // by the last call
+  bool waits_ = false;        // has been said; on_grown() may have come
 };
 
 }  // namespace weir::filters::cache

@@ -3,6 +3,7 @@
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -204,38 +205,46 @@ void Stream::flush_soon() {
   if (!dirty_.linked() && !over_) worker_.dirty_.push_back(*this);
 }
 
-void Stream::write(std::string_view bytes) {
-  if (over_ || broken_ != 0 || bytes.empty()) return;
-  if (write_op_ != nullptr || connecting_) {
-    out_.append(bytes);  // leaves after what libuv holds
-    return;
+void Stream::write(std::span<const std::string_view> pieces) {
+  size_t size = 0;
+  for (const std::string_view piece : pieces) size += piece.size();
+  if (over_ || broken_ != 0 || size == 0) return;
+  const bool waits = write_op_ != nullptr || connecting_;  // behind what libuv holds
+  if (waits || out_.size() + size <= kCoalesceBytes) {
+    for (const std::string_view piece : pieces) out_.append(piece);
+    if (!waits) flush_soon();
+  } else if (tls_ == nullptr) {
+    write_now(pieces);
+  } else if (pieces.size() == 1) {
+    flush_tls(pieces.front());
+  } else {
+    for (const std::string_view piece : pieces) write(piece);
   }
-  if (out_.size() + bytes.size() <= kCoalesceBytes) {
-    out_.append(bytes);
-    flush_soon();
-    return;
-  }
-  if (tls_ != nullptr) {
-    flush_tls(bytes);
-    return;
-  }
-  constexpr size_t kSpansMax = 8;
-  std::string_view spans[kSpansMax];
-  size_t count = out_.spans(spans, kSpansMax - 1);
+}
+
+void Stream::write_now(std::span<const std::string_view> pieces) {
+  WEIR_ASSERT(pieces.size() <= kWriteSpans);
+  constexpr size_t kQueuedMax = 7;
+  std::string_view spans[kQueuedMax + kWriteSpans];
+  size_t count = out_.spans(spans, kQueuedMax);
   const size_t queued = out_.size();
   size_t in_spans = 0;
   for (size_t i = 0; i < count; ++i) in_spans += spans[i].size();
-  if (in_spans == queued) spans[count++] = bytes;
-  const size_t taken = try_write(spans, count);
+  if (in_spans == queued) count = std::ranges::copy(pieces, spans + count).out - spans;
+  size_t taken = try_write(spans, count);
   out_.consume(std::min(taken, queued));
-  if (taken > queued) bytes.remove_prefix(taken - queued);
-  out_.append(bytes);
+  taken -= std::min(taken, queued);
+  for (const std::string_view piece : pieces) {
+    const size_t gone = std::min(taken, piece.size());
+    out_.append(piece.substr(gone));
+    taken -= gone;
+  }
   if (!out_.empty()) queue_write(std::move(out_));
 }
 
 // What the socket takes now; 0 when it is full or broken. Not uv_try_write(): that writes by
 // write(2), whose way through the file system's layer costs a socket 2 % of a request.
-size_t Stream::try_write(const std::string_view* spans, size_t count) {
+size_t Stream::try_write(const std::string_view* spans, size_t count, int flags) {
   iovec pieces[16];
   WEIR_ASSERT(count <= 16);
   for (size_t i = 0; i < count; ++i) {
@@ -246,16 +255,20 @@ size_t Stream::try_write(const std::string_view* spans, size_t count) {
   message.msg_iovlen = count;
   ssize_t taken;
   do {
-    taken = count == 1 ? ::send(fd(), spans[0].data(), spans[0].size(), MSG_NOSIGNAL)
-                       : ::sendmsg(fd(), &message, MSG_NOSIGNAL);
+    taken = count == 1 ? ::send(fd(), spans[0].data(), spans[0].size(), MSG_NOSIGNAL | flags)
+                       : ::sendmsg(fd(), &message, MSG_NOSIGNAL | flags);
   } while (taken < 0 && errno == EINTR);
   if (taken >= 0) {
     taken_bytes_ += static_cast<size_t>(taken);
     return static_cast<size_t>(taken);
   }
-  if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
-    break_later(uv_translate_sys_error(errno));
+  not_taken(errno);
   return 0;
+}
+
+void Stream::not_taken(int error) {
+  if (error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS) return;
+  break_later(uv_translate_sys_error(error));
 }
 
 void Stream::flush() {
@@ -277,6 +290,28 @@ void Stream::flush() {
     }
   }
   if (shutdown_wanted_) shutdown_now();
+}
+
+size_t Stream::send_file(int file, uint64_t offset_bytes, size_t bytes) {
+  if (over_ || broken_ != 0 || connecting_ || congested() || tls_ != nullptr) return 0;
+  while (!out_.empty()) {  // in one segment with what follows
+    std::string_view spans[16];
+    const size_t count = out_.spans(spans, 16);
+    const size_t before = out_.size();
+    out_.consume(try_write(spans, count, MSG_MORE));
+    if (broken_ == 0 && out_.size() == before) queue_write(std::move(out_));
+    if (broken_ != 0 || congested()) return 0;
+  }
+  auto at = static_cast<off_t>(offset_bytes);
+  ssize_t taken;
+  do {
+    taken = ::sendfile(fd(), file, &at, bytes);
+  } while (taken < 0 && errno == EINTR);
+  // What a file system fails with is for whoever reads it next to find out.
+  if (taken < 0 && (errno == EPIPE || errno == ECONNRESET)) not_taken(errno);
+  if (taken <= 0) return 0;
+  taken_bytes_ += static_cast<size_t>(taken);
+  return static_cast<size_t>(taken);
 }
 
 // Hands what is left to libuv, which waits for the socket. What is too much for one call goes back

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "base/buffer.h"
@@ -98,9 +99,15 @@ class Stream final : public Mortal {
   void hear_out_when_broken() { hears_out_ = true; }
   // The owner writes when the flush comes, once for all that happened in the iteration.
   void fill_before_flush() { owner_fills_ = true; }
-  // Queues small pieces, sends large ones at once together with what is queued.
-  void write(std::string_view bytes);
+  // Queues little, sends much at once together with what is queued. At most kWriteSpans pieces.
+  static constexpr size_t kWriteSpans = 8;
+  void write(std::span<const std::string_view> pieces);
+  void write(std::string_view bytes) { write({&bytes, 1}); }
   void flush();
+  // Sends of a file without a copy, behind what is queued, and returns how many bytes the socket
+  // took. Less: it is full (a write() waits for it), broken, or the file is shorter. In the clear
+  // only, and not while congested: 0 then. May wait for the disk. REQUIRES: SIGPIPE is ignored.
+  size_t send_file(int file, uint64_t offset_bytes, size_t bytes);
   // The socket did not take everything: pause whoever feeds this stream until on_drained().
   bool congested() const { return write_op_ != nullptr; }
   size_t unsent() const;
@@ -129,7 +136,9 @@ class Stream final : public Mortal {
   void tell_broken();
   void take(std::string_view bytes);
   int reset_behind_eof();
-  size_t try_write(const std::string_view* spans, size_t count);
+  size_t try_write(const std::string_view* spans, size_t count, int flags = 0);
+  void not_taken(int error);
+  void write_now(std::span<const std::string_view> pieces);
   void queue_write(Buffer&& bytes);
   void on_flush();  // by the worker, once per iteration when dirty
   void shutdown_now();

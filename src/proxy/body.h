@@ -2,7 +2,9 @@
 // change it on its way to the client.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "base/error.h"
@@ -18,14 +20,20 @@ class ResponseSource {
  public:
   enum class State : uint8_t {
     kBytes,   // some of the body
+    kFile,    // some of the body is in a file: sent() says how much of that has left
     kWait,    // Exchange::on_source_ready() will be called, in a later round or turn
     kEnd,     // it is complete
     kBroken,  // it never will be: the answer is cut
   };
   struct Piece {
     State state = State::kEnd;
-    std::string_view bytes;  // good until the next call; not empty with kBytes
+    std::span<const std::string_view> spans = {};  // good until the next call; some with kBytes
+    int file = -1;                                 // with kFile, and open until the next call
+    uint64_t offset_bytes = 0;
+    size_t bytes = 0;
   };
+
+  static constexpr size_t kSpansMax = 4;  // of a piece
 
   // Fills a fresh head: status, fields but Content-Length, framing (kLength, kChunked or kNone).
   // Called once, first. What it points to lives as long as the source.
@@ -34,6 +42,8 @@ class ResponseSource {
   virtual const http::HeaderList* whole_fields() const { return nullptr; }
   // The next of the body. Not called for answers without one (HEAD, 204, 304).
   virtual Piece next() = 0;
+  // Of a kFile, which is given only while Exchange::takes_files().
+  virtual void sent(size_t /*bytes*/) {}
   // Its body in that coding from now on, `length_bytes` long. Only before the first next(), by a
   // filter that has seen its head.
   enum class Turned : uint8_t {

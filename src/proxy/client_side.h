@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "http/forwarded.h"
@@ -30,7 +31,12 @@ class ClientSide {
   virtual void send_informational(const http::ResponseHead& head) = 0;
   virtual void send_head(const http::ResponseHead& head, const http::ResponseFraming& framing,
                          std::string_view upgrade) = 0;
-  virtual void send_body(std::string_view piece) = 0;
+  // At most net::Stream::kWriteSpans pieces, which are valid during the call.
+  virtual void send_body(std::span<const std::string_view> pieces) = 0;
+  void send_body(std::string_view piece) { send_body(std::span(&piece, 1)); }
+  // The socket takes bodies straight from a file; send_file() says how much it took.
+  virtual bool takes_files() const { return false; }
+  virtual size_t send_file(int /*file*/, uint64_t /*offset_bytes*/, size_t /*bytes*/) { return 0; }
   virtual void send_end(const http::HeaderList* trailers) = 0;
   virtual bool congested() const = 0;  // pause the server until Exchange::on_client_drained()
   virtual size_t unsent() const = 0;

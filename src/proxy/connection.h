@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "base/blocks.h"
@@ -71,7 +72,9 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   void send_informational(const http::ResponseHead& head) override;
   void send_head(const http::ResponseHead& head, const http::ResponseFraming& framing,
                  std::string_view upgrade) override;
-  void send_body(std::string_view piece) override;
+  void send_body(std::span<const std::string_view> pieces) override;
+  bool takes_files() const override;
+  size_t send_file(int file, uint64_t offset_bytes, size_t bytes) override;
   void send_end(const http::HeaderList* trailers) override;
   bool congested() const override { return client_.stream->congested(); }
   size_t unsent() const override { return client_.stream->unsent(); }

@@ -35,21 +35,34 @@ void Connection::send_head(const http::ResponseHead& head, const http::ResponseF
   client_.stream->flush_soon();
 }
 
-void Connection::send_body(std::string_view piece) {
-  if (piece.empty()) return;
-  bytes_out_ += piece.size();
+void Connection::send_body(std::span<const std::string_view> pieces) {
+  size_t size = 0;
+  for (const std::string_view piece : pieces) size += piece.size();
+  if (size == 0) return;
+  bytes_out_ += size;
   if (framing_ == http::Framing::kChunked) {
-    char size[20];
-    const size_t length = http::format_chunk_size(piece.size(), size);
-    client_.stream->out().append({size, length});
-    client_.stream->write(piece);
+    char text[20];
+    const size_t length = http::format_chunk_size(size, text);
+    client_.stream->out().append({text, length});
+    client_.stream->write(pieces);
     client_.stream->write("\r\n");
     bytes_out_ += length + 2;
   } else {
-    client_.stream->write(piece);
+    client_.stream->write(pieces);
   }
   // The flush of an earlier iteration may have been what filled the socket.
   if (client_.stream->congested() && congested_at_ms_ == 0) watch_sending();
+}
+
+bool Connection::takes_files() const {
+  return framing_ == http::Framing::kLength && client_.stream->tls() == nullptr;
+}
+
+size_t Connection::send_file(int file, uint64_t offset_bytes, size_t bytes) {
+  const size_t sent = client_.stream->send_file(file, offset_bytes, bytes);
+  bytes_out_ += sent;
+  if (client_.stream->congested() && congested_at_ms_ == 0) watch_sending();
+  return sent;
 }
 
 void Connection::send_end(const http::HeaderList* trailers) {

@@ -145,6 +145,8 @@ class Exchange final : public net::Mortal,
   uint64_t body_bytes() const { return bytes_in_; }
   std::optional<std::string> whole_body() const;
   void resume(uint32_t epoch, Resume::Outcome outcome);
+  // The body of its answer reaches the client as it is, and may come from a file.
+  bool takes_files() const { return stage_ == nullptr && client_.takes_files(); }
   void on_source_ready();  // its ResponseSource has more than kWait to say
   void on_file_found();    // or not: its look-up knows
   bool over() const { return step_ == Step::kOver; }
@@ -302,6 +304,7 @@ class Exchange final : public net::Mortal,
   Step answer_from(ResponseSource& source);
   Step serve_from_response(ResponseSource& source);
   Step pump_source();
+  size_t relay_spans(std::span<const std::string_view> spans);
   void pump_later();
   void record_piece(std::string_view piece);
   void record_held();

@@ -60,9 +60,13 @@ void Fetch::send_head(const http::ResponseHead& head, const http::ResponseFramin
   if (user_ != nullptr && !user_->on_fetch_head(head)) user_ = nullptr;
 }
 
+void Fetch::send_body(std::span<const std::string_view> pieces) {
+  for (const std::string_view piece : pieces) take(piece);
+}
+
 // Nothing calls the exchange back from here: it is cut in a later round of the turn, and until then
 // its server is read no further.
-void Fetch::send_body(std::string_view piece) {
+void Fetch::take(std::string_view piece) {
   body_bytes_ += piece.size();
   if (too_large_) return;
   if (recorder_ != nullptr) {

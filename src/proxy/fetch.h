@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -77,7 +78,8 @@ class Fetch final : private ClientSide {
   void send_informational(const http::ResponseHead&) override {}
   void send_head(const http::ResponseHead& head, const http::ResponseFraming& framing,
                  std::string_view upgrade) override;
-  void send_body(std::string_view piece) override;
+  void send_body(std::span<const std::string_view> pieces) override;
+  void take(std::string_view piece);
   void send_end(const http::HeaderList*) override {}
   bool congested() const override { return too_large_; }
   size_t unsent() const override { return body_.size(); }

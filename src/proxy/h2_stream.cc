@@ -200,10 +200,12 @@ void H2ClientStream::send_head(const http::ResponseHead& head, const http::Respo
   connection_.flush_soon();
 }
 
-void H2ClientStream::send_body(std::string_view piece) {
-  if (muted_ || piece.empty()) return;
-  bytes_out_ += piece.size();
-  connection_.session().send(*this, piece);
+void H2ClientStream::send_body(std::span<const std::string_view> pieces) {
+  if (muted_) return;
+  for (const std::string_view piece : pieces) {
+    bytes_out_ += piece.size();
+    connection_.session().send(*this, piece);
+  }
   if (congested()) connection_.session().watch(*this);
   connection_.written(*this);
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "base/buffer.h"
@@ -59,7 +60,7 @@ class H2ClientStream final : public net::Mortal,
   void send_informational(const http::ResponseHead& head) override;
   void send_head(const http::ResponseHead& head, const http::ResponseFraming& framing,
                  std::string_view upgrade) override;
-  void send_body(std::string_view piece) override;
+  void send_body(std::span<const std::string_view> pieces) override;
   void send_end(const http::HeaderList* trailers) override;
   bool congested() const override;
   size_t unsent() const override { return queued(); }

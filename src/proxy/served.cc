@@ -72,10 +72,13 @@ Step Exchange::pump_source() {
     }
     const ResponseSource::Piece piece = source_->next();
     switch (piece.state) {
-      case ResponseSource::State::kBytes:
-        relay_piece(piece.bytes);
-        left -= std::min(left, piece.bytes.size());
+      case ResponseSource::State::kBytes: left -= std::min(left, relay_spans(piece.spans)); break;
+      case ResponseSource::State::kFile: {
+        const size_t sent = client_.send_file(piece.file, piece.offset_bytes, piece.bytes);
+        source_->sent(sent);
+        left -= std::min(left, sent);
         break;
+      }
       case ResponseSource::State::kWait: return Step::kWait;
       case ResponseSource::State::kEnd: return Step::kFinish;
       case ResponseSource::State::kBroken: {
@@ -87,6 +90,17 @@ Step Exchange::pump_source() {
     }
   }
   return Step::kWait;
+}
+
+// Several at once where nothing changes them: one system call for all. Returns their size.
+size_t Exchange::relay_spans(std::span<const std::string_view> spans) {
+  size_t size = 0;
+  for (const std::string_view span : spans) {
+    size += span.size();
+    if (stage_ != nullptr) stage_piece(span);
+  }
+  if (stage_ == nullptr) client_.send_body(spans);
+  return size;
 }
 
 // In another iteration of the loop: others have their turn before.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -93,7 +94,9 @@ class Client final : public proxy::ClientSide {
       fields.append(header.name).append(": ").append(header.value).append("\n");
     }
   }
-  void send_body(std::string_view piece) override { body += piece; }
+  void send_body(std::span<const std::string_view> pieces) override {
+    for (const std::string_view piece : pieces) body += piece;
+  }
   void send_end(const http::HeaderList*) override { WEIR_CHECK(body.size() == length_); }
   bool congested() const override { return false; }
   size_t unsent() const override { return 0; }

@@ -20,6 +20,11 @@ namespace {
 
 // What is read and sent in one go: it stays in the processor's cache on its way.
 constexpr size_t kPieceBytes = 128 * 1024;
+// A copy of less than that costs no more than what sending from a file takes in system calls.
+constexpr size_t kSendFileMinBytes = 64 * 1024;
+constexpr size_t kSendFileBytes = 1 << 20;
+// Written to a full socket: what waits there is a copy.
+constexpr size_t kWaitBytes = 32 * 1024;
 // Where a file system cannot say whether it would wait, so much is read all the same.
 constexpr uint64_t kReadBlindBytes = 64 * 1024;
 
@@ -94,7 +99,7 @@ ResponseSource::Piece FileSource::next() {
   if (left_bytes_ == 0) {
     http::MultipartPiece part;
     if (selection_.status() != 206 || !selection_.next_part(part)) return {State::kEnd, {}};
-    if (!part.is_slice) return {State::kBytes, part.text};
+    if (!part.is_slice) return give(part.text);
     at_bytes_ = part.slice.first;
     left_bytes_ = part.slice.size_bytes();
   }
@@ -105,7 +110,9 @@ ResponseSource::Piece FileSource::read() {
   if (late_) return {State::kBroken, {}};
   if (waits_) return {State::kWait, {}};
   if (std::exchange(read_elsewhere_, false)) return use(reading_->got, reading_->bytes.data());
-  const size_t bytes = std::min<uint64_t>(left_bytes_, kPieceBytes);
+  const bool full = std::exchange(full_, false);
+  if (!full && may_offer()) return offer();
+  const size_t bytes = std::min<uint64_t>(left_bytes_, full ? kWaitBytes : kPieceBytes);
   char* const buffer = thread_buffer();
   int64_t got = read_at(file_->fd(), buffer, bytes, at_bytes_, RWF_NOWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) {
@@ -116,13 +123,41 @@ ResponseSource::Piece FileSource::read() {
   return use(got, buffer);
 }
 
+// The socket takes it from the page cache itself. Only of what is there, as far as the two ends
+// tell: where one has to wait for the disk, that is done on another thread.
+bool FileSource::may_offer() {
+  if (left_bytes_ < kSendFileMinBytes || !exchange_.takes_files()) return false;
+  offered_bytes_ = std::min<uint64_t>(left_bytes_, kSendFileBytes);
+  char byte;
+  return read_at(file_->fd(), &byte, 1, at_bytes_, RWF_NOWAIT) == 1 &&
+         read_at(file_->fd(), &byte, 1, at_bytes_ + offered_bytes_ - 1, RWF_NOWAIT) == 1;
+}
+
+ResponseSource::Piece FileSource::offer() const {
+  return {.state = State::kFile,
+          .file = file_->fd(),
+          .offset_bytes = at_bytes_,
+          .bytes = offered_bytes_};
+}
+
+void FileSource::sent(size_t bytes) {
+  at_bytes_ += bytes;
+  left_bytes_ -= bytes;
+  full_ = bytes < offered_bytes_;
+}
+
 // Nothing where there should be something: it was truncated, and is never filled up.
 ResponseSource::Piece FileSource::use(int64_t got, const char* bytes) {
   if (got <= 0) return {State::kBroken, {}};
   const auto size = static_cast<size_t>(got);
   at_bytes_ += size;
   left_bytes_ -= size;
-  return {State::kBytes, {bytes, size}};
+  return give({bytes, size});
+}
+
+ResponseSource::Piece FileSource::give(std::string_view bytes) {
+  given_ = bytes;
+  return {State::kBytes, {&given_, 1}};
 }
 
 bool FileSource::start_errand(size_t bytes) {

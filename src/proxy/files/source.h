@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "base/blocks.h"
 #include "http/headers.h"
@@ -27,6 +28,7 @@ class FileSource final : public ResponseSource, private net::Errand::User {
 
   void fill_head(http::ResponseHead& head) override;
   Piece next() override;
+  void sent(size_t bytes) override;
   Error why_broken() const override;
 
  private:
@@ -34,7 +36,10 @@ class FileSource final : public ResponseSource, private net::Errand::User {
 
   void make_fields(const Files& files, const Finding& found);
   Piece read();
+  bool may_offer();
+  Piece offer() const;
   Piece use(int64_t got, const char* bytes);
+  Piece give(std::string_view bytes);
   bool start_errand(size_t bytes);
   void on_errand_done(uint32_t result) override;
   void on_errand_late() override;
@@ -45,6 +50,9 @@ class FileSource final : public ResponseSource, private net::Errand::User {
   Selection selection_{200};
   uint64_t at_bytes_ = 0;    // of the file
   uint64_t left_bytes_ = 0;  // of the part at hand
+  std::string_view given_;
+  size_t offered_bytes_ = 0;  // by the last kFile
+  bool full_ = false;         // it was more than the socket took
   std::shared_ptr<Reading> reading_;
   bool waits_ = false;           // for the errand
   bool read_elsewhere_ = false;  // reading_ is done, and not given out yet

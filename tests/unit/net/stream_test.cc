@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 
@@ -95,6 +96,81 @@ TEST_CASE("a full socket congests its stream, which says once when all has left"
   peer.join();
   CHECK(scribe.words == "drained ");
   CHECK(got == "small first," + bytes + " then the end");
+}
+
+TEST_CASE("of several pieces what the socket does not take follows in order", "[threads]") {
+  const std::string a(300'000, 'a'), b(5, 'b'), c(400'000, 'c');
+  Pair pair;
+  Worker worker(0);
+  Scribe scribe(worker, "drained");
+  {
+    Turn turn(worker);
+    take_over(worker, scribe, pair);
+    scribe.stream->write("first,");
+    const std::string_view pieces[] = {a, b, c};
+    scribe.stream->write(pieces);
+    CHECK(scribe.stream->congested());
+    scribe.stream->write(std::span(pieces).first(2));  // behind what waits
+    CHECK(scribe.stream->sent_bytes() + scribe.stream->unsent() == 6 + 1'000'010);
+  }
+  std::string got;
+  std::thread peer([&] { got = pair.far.receive_all(); });
+  worker.run();
+  peer.join();
+  CHECK(got == "first," + a + b + c + a + b);
+}
+
+TEST_CASE("a file goes out behind what is queued, as far as the socket takes it", "[threads]") {
+  const int file = ::open("/tmp", O_TMPFILE | O_RDWR, 0600);
+  REQUIRE(file >= 0);
+  std::string content;
+  for (int i = 0; i < 200'000; ++i) content += std::to_string(i) + ",";
+  REQUIRE(::pwrite(file, content.data(), content.size(), 0) ==
+          static_cast<ssize_t>(content.size()));
+  Pair pair;
+  Worker worker(0);
+  Scribe scribe(worker, "drained");
+  size_t sent = 0;
+  {
+    Turn turn(worker);
+    take_over(worker, scribe, pair);
+    scribe.stream->write("head:");
+    sent = scribe.stream->send_file(file, 7, content.size() - 7);
+    CHECK(sent > 0);
+    CHECK(sent < content.size() - 7);
+    CHECK_FALSE(scribe.stream->congested());
+    CHECK(scribe.stream->sent_bytes() == 5 + sent);
+    scribe.stream->write(std::string_view(content).substr(7 + sent));
+    CHECK(scribe.stream->congested());
+    CHECK(scribe.stream->send_file(file, 0, 100) == 0);  // not before that
+  }
+  std::string got;
+  std::thread peer([&] { got = pair.far.receive_all(); });
+  worker.run();
+  peer.join();
+  ::close(file);
+  CHECK(got == "head:" + content.substr(7));
+}
+
+TEST_CASE("a file that ends early, and a peer that is gone") {
+  const int file = ::open("/tmp", O_TMPFILE | O_RDWR, 0600);
+  REQUIRE(::pwrite(file, "short", 5, 0) == 5);
+  Pair pair;
+  Worker worker(0);
+  Scribe scribe(worker, "broken");
+  {
+    Turn turn(worker);
+    take_over(worker, scribe, pair);
+    CHECK(scribe.stream->send_file(file, 0, 100) == 5);
+    CHECK(scribe.stream->send_file(file, 5, 95) == 0);
+    CHECK_FALSE(scribe.stream->congested());
+    pair.far.reset();
+    CHECK(scribe.stream->send_file(file, 0, 5) == 0);
+    CHECK(scribe.words.empty());  // told later
+  }
+  worker.run();
+  ::close(file);
+  CHECK(scribe.words == "broken ");
 }
 
 TEST_CASE("a stream may end while libuv holds its bytes") {
