@@ -1,4 +1,5 @@
-"""An origin of answers that may be kept: /1k, /16k.json, /1m, and /o/N of sizes from 1 to 64 KB."""
+"""An origin of answers that may be kept: /1k, /16k.json, /1m, and /o/N of sizes from 1 to 64 KB;
+and of ones that may not: /made/N.json, of 16 KB, 64 different ones."""
 
 import json
 import random
@@ -7,9 +8,9 @@ import sys
 import threading
 
 
-def varied_json(size):
+def varied_json(size, seed=7):
     """Records as an API has them: keys repeat, values do not."""
-    draw = random.Random(7)
+    draw = random.Random(seed)
     words = ["amber", "birch", "cobalt", "delta", "ember", "fjord", "grove", "harbor", "indigo"]
     records = []
     while len(json.dumps(records)) < size:
@@ -22,10 +23,16 @@ def varied_json(size):
 FIXED = {"/1k": ("text/html", b"x" * 1024), "/16k.json": ("application/json", varied_json(16384)),
          "/1m": ("application/octet-stream", random.Random(1).randbytes(1 << 20))}
 
+MADE = {f"/made/{n}.json": varied_json(16384, n) for n in range(64)}
+
 
 def answer_to(path):
     path = path.partition("?")[0]
     kind, body = FIXED.get(path, (None, None))
+    if path in MADE:
+        body = MADE[path]
+        return (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+                + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
     if kind is None:
         number = int(path.rpartition("/")[2] or 0)
         kind = "application/octet-stream"

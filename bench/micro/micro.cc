@@ -56,14 +56,6 @@ constexpr const char* kBearer =
     "6IDQxMDI0NDQ4MDB9.ydiF2htkIvSOP_YlPgO0OboufXnmnuCHRm736gQoS5I"
     "\r\n";
 
-std::string server_answer() {
-  constexpr size_t kBodyBytes = 1024;
-  return "HTTP/1.1 200 OK\r\nServer: app\r\nContent-Type: text/html; charset=utf-8\r\n"
-         "Cache-Control: private, max-age=0\r\nETag: \"33a64df551425fcc55e4d42a148795d9\"\r\n"
-         "Content-Length: " +
-         std::to_string(kBodyBytes) + "\r\n\r\n" + std::string(kBodyBytes, 'x');
-}
-
 struct Scenario {
   const char* name;
   const char* path;
@@ -71,7 +63,19 @@ struct Scenario {
   uint32_t sites = 1;            // of ten routes each where there are many
   const char* more_fields = "";  // of the request
   uint32_t keys = 0;             // different sessions; 0: always the same one
+  bool kept = false;             // the first answer of the server is, and given from then on
 };
+
+std::string server_answer(const Scenario& scenario) {
+  constexpr size_t kBodyBytes = 1024;
+  return std::string(
+             "HTTP/1.1 200 OK\r\nServer: app\r\nContent-Type: text/html; charset=utf-8\r\n") +
+         "Cache-Control: " + (scenario.kept ? "public" : "private") +
+         ", max-age=" + (scenario.kept ? "86400" : "0") +
+         "\r\nETag: \"33a64df551425fcc55e4d42a148795d9\"\r\n" +
+         "Content-Length: " + std::to_string(kBodyBytes) + "\r\n\r\n" +
+         std::string(kBodyBytes, 'x');
+}
 
 constexpr const char* kFromApp = "Origin: https://app.example.com\r\n";
 
@@ -92,6 +96,8 @@ constexpr Scenario kScenarios[] = {
     {"limited, 1M", "/limited/catalogue?page=2", true, 1, "", 1'000'000},
     {"respond", "/hello", false},
     {"proxy, sites", "/app/catalogue?page=2", true, 10'000},
+    {"hit", "/kept/catalogue?page=2", true, 1, "", 0, true},
+    {"hit, coded", "/coded/catalogue?page=2", true, 1, "", 0, true},  // as br
 };
 
 // Routes that take nothing of what is measured, before those that do.
@@ -127,9 +133,14 @@ std::string own_route(std::string_view path) {
       "https://id.example.com, "
       "claims_to_headers: {sub: X-User, tenantId: X-Tenant-ID}}}";
   const std::pair<std::string_view, std::string> routes[] = {
-      {"/secure", secure}, {"/cors", cors},
-      {"/access", access}, {"/policy", secure + ", " + cors + ", " + access + ", maintenance: {}"},
-      {"/jwt", jwt},       {"/limited", "rate_limit: [session]"}};
+      {"/secure", secure},
+      {"/cors", cors},
+      {"/access", access},
+      {"/policy", secure + ", " + cors + ", " + access + ", maintenance: {}"},
+      {"/jwt", jwt},
+      {"/limited", "rate_limit: [session]"},
+      {"/kept", "cache: {}"},
+      {"/coded", "cache: {}, compression: {}"}};
   for (const auto& [at, keys] : routes) {
     if (!path.starts_with(at)) continue;
     return "\n      - {path: " + std::string(at) +
@@ -143,6 +154,7 @@ std::string own_route(std::string_view path) {
 std::string config_text(uint16_t origin_port, const Scenario& scenario) {
   std::string text = R"(
 log: {access: {path: /dev/null}}
+cache: {memory: 16MiB}
 listeners:
   http:
     address: "127.0.0.1:0"
@@ -191,11 +203,12 @@ sites:
 std::shared_ptr<const proxy::Snapshot> load_snapshot(uint16_t origin_port,
                                                      const Scenario& scenario) {
   static upstream::StateRegistry states;
-  const config::LoadResult loaded =
+  config::LoadResult loaded =
       config::load_text(config_text(origin_port, scenario), "micro.yaml",
                         config::system_environment(states, proxy::labels()));
   for (const std::string& line : loaded.errors) std::fprintf(stderr, "%s\n", line.c_str());
   WEIR_CHECK(loaded.ok());
+  config::put_cache_in_force(loaded, nullptr);
   return loaded.snapshot;
 }
 
@@ -261,7 +274,7 @@ class Bench {
       uv_run(worker_->net().loop(), UV_RUN_NOWAIT);
       if (server_ < 0) server_ = accept4(origin_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
       if (!answered && server_ >= 0 && read(server_, bytes, sizeof(bytes)) > 0) {
-        const std::string answer = server_answer();
+        const std::string answer = server_answer(scenario);
         answered = write(server_, answer.data(), answer.size()) > 0;
       }
       if (answered && read(client_, bytes, sizeof(bytes)) > 0) return;
@@ -274,10 +287,11 @@ class Bench {
     socklen_t length = sizeof(own);
     WEIR_CHECK(getsockname(client_, reinterpret_cast<sockaddr*>(&own), &length) == 0);
     const int workers_client = descriptor_to(ntohs(own.sin_port), client_);
-    const int workers_server = scenario.proxied ? descriptor_to(port_of(origin_), -1) : -1;
-    WEIR_CHECK(workers_client >= 0 && (workers_server >= 0 || !scenario.proxied));
+    const bool asked = scenario.proxied && !scenario.kept;
+    const int workers_server = asked ? descriptor_to(port_of(origin_), -1) : -1;
+    WEIR_CHECK(workers_client >= 0 && (workers_server >= 0 || !asked));
     const std::string request = request_of(scenario);
-    start_playing(workers_client, request, workers_server, server_answer());
+    start_playing(workers_client, request, workers_server, server_answer(scenario));
     if (scenario.keys != 0) vary_request(request.find("session=") + 8, scenario.keys);
   }
 
