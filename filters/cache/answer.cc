@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/strings.h"
 #include "filters/cache/filter.h"
 #include "filters/cache/invalidate.h"
 #include "filters/cache/source.h"
@@ -20,6 +21,20 @@ using proxy::CacheResult;
 
 namespace {
 
+// RFC 9110 15.4.5: what a 304 has not. Last-Modified guides caches where there is no tag.
+bool describes_content(const http::Header& field, bool has_tag) {
+  switch (field.id) {
+    case http::HeaderId::kContentLength:
+    case http::HeaderId::kContentType: return true;
+    default: break;
+  }
+  switch (http::cache_field(field.name)) {
+    case http::CacheField::kContentEncoding: return true;
+    case http::CacheField::kLastModified: return has_tag;
+    default: return iequals(field.name, "content-language");
+  }
+}
+
 // An answer that the server gave, without its body: the client has it.
 class NotModified final : public proxy::ResponseSource {
  public:
@@ -28,12 +43,9 @@ class NotModified final : public proxy::ResponseSource {
 
   void fill_head(http::ResponseHead& head) override {
     head.status = 304;
+    const bool has_tag = fields_.find("ETag") != nullptr;
     for (const http::Header& field : fields_) {
-      const http::CacheField which = http::cache_field(field.name);
-      const bool describes_content =
-          field.id == http::HeaderId::kContentLength || field.id == http::HeaderId::kContentType ||
-          which == http::CacheField::kContentEncoding || which == http::CacheField::kLastModified;
-      if (!describes_content) head.headers.add(field);
+      if (!describes_content(field, has_tag)) head.headers.add(field);
     }
     for (const http::Header& field : more_) head.headers.add(field);
   }

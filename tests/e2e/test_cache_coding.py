@@ -31,6 +31,22 @@ def test_one_entry_serves_all_codings(library):
         assert weir.metric("weir_compression_bytes_total", direction="in") == 0
 
 
+def test_no_transform_holds_for_what_is_stored(library):
+    body = b"the same words again and again, " * 600
+    text = ("Content-Type", "text/plain")
+    library.set("/a", body, FRESH + [text])
+    library.set("/frozen", body, [("Cache-Control", "max-age=60, no-transform"), text])
+    with cached(library, route={"compression": {"encodings": ["gzip"]}}) as weir:
+        for path in ("/a", "/frozen"):
+            weir.get(path)
+        assert encoded(weir, "/a", "gzip").get("Content-Encoding") == "gzip"
+        accept = ("Accept-Encoding", "gzip")
+        for path, says in (("/a", [("Cache-Control", "no-transform")]), ("/frozen", [])):
+            plain = weir.get(path, headers=[accept, *says])
+            assert result(plain) == "HIT" and plain.body == body
+            assert plain.get("Content-Encoding") is None
+
+
 def test_a_large_answer_is_compressed_in_the_background(library):
     body = b"".join(b"%d, " % number for number in range(60_000))
     library.set("/a", body, FRESH + [("Content-Type", "text/plain")])
