@@ -43,10 +43,7 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   ~StoredSource() { serving_.reader.unwait(*this); }
 
   void fill_head(http::ResponseHead& head) override;
-  const http::HeaderList* whole_fields() const override {
-    const int status = selection_.status();
-    return status == 304 || status == 206 ? &fields_ : nullptr;
-  }
+  const http::HeaderList* whole_fields() const override { return selection_.whole_fields(fields_); }
   Piece next() override;
   Turned turn_to(http::Encoding encoding, uint64_t& length_bytes) override;
 

@@ -29,6 +29,10 @@ class Selection {
              const http::HeaderList& fields, uint64_t length_bytes, int64_t now_s);
 
   int status() const { return status_; }  // as given, or 206, 304, 412, 416
+  // ResponseSource::whole_fields() of whoever has `fields`.
+  const http::HeaderList* whole_fields(const http::HeaderList& fields) const {
+    return status_ == 304 || status_ == 206 ? &fields : nullptr;
+  }
   // The head that goes with what was judged. REQUIRES: status() is 206, 304, 412 or 416, and
   // `fields` outlives this.
   void fill_head(const http::HeaderList& fields, uint64_t length_bytes, ProxyWorker& worker,

@@ -178,6 +178,22 @@ def test_compressed_on_the_way_without_a_sibling(edge):
     assert again.status == 304
 
 
+def test_vary_is_the_same_on_parts_and_304(edge):
+    """Who gets it plain is told that others do not."""
+    for accept in ([], [("Accept-Encoding", "gzip")]):
+        for target in ("/packed/plain.js", "/packed/app.js"):
+            tag = ask(edge, target).get("ETag")
+            for more, status in (([], 200), ([("If-None-Match", tag)], 304),
+                                 ([("Range", "bytes=0-1")], 206),
+                                 ([("Range", "bytes=0-1,6-7")], 206)):
+                answer = ask(edge, target, [*accept, *more])
+                if target == "/packed/app.js" and accept and status == 304:
+                    assert answer.status == 200  # the sibling has a tag of its own
+                else:
+                    assert answer.status == status
+                assert answer.get("Vary") == "Accept-Encoding", (target, accept, more)
+
+
 # ---- large files ----
 
 LARGE = 50 << 20

@@ -27,6 +27,7 @@ class FileSource final : public ResponseSource, private net::Errand::User {
   FileSource(Exchange& exchange, const Files& files, Finding& found);
 
   void fill_head(http::ResponseHead& head) override;
+  const http::HeaderList* whole_fields() const override { return selection_.whole_fields(fields_); }
   Piece next() override;
   void sent(size_t bytes) override;
   Error why_broken() const override;
