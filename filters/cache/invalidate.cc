@@ -69,9 +69,10 @@ void invalidate(Store& store, proxy::Exchange& exchange, const http::ResponseHea
         http::cache_field(field.name) != http::CacheField::kContentLocation) {
       continue;
     }
-    const std::string_view target = http::own_target(field.value, scheme, request.authority);
-    if (target.empty() || others.size() == kTargetsMax) continue;
-    std::string url = std::string(origin) + std::string(target.substr(0, target.find('?')));
+    const std::string_view path =
+        http::own_path(field.value, {scheme, request.authority, request.path}, exchange.arena());
+    if (path.empty() || others.size() == kTargetsMax) continue;
+    std::string url = std::string(origin) + std::string(path);
     if (has(own, url) || has(others, url)) continue;
     others.push_back(std::move(url));
   }

@@ -160,9 +160,14 @@ bool head_agrees(const Validators& stored, const Validators& head, uint64_t stor
 // the method is none of the safe ones and the answer is a 2xx or 3xx.
 bool invalidates(Method method, int status);
 
-// The target (path and query) that such a field points to, where that is of the request's own
-// origin, "scheme://authority"; else empty. References relative to the path are not followed.
-std::string_view own_target(std::string_view reference, std::string_view scheme,
-                            std::string_view authority);
+// Where a request went.
+struct Place {
+  std::string_view scheme;
+  std::string_view authority;
+  std::string_view path;  // as it came
+};
+// The path that such a field's value leads to from there (RFC 3986 5.2), where that is of the same
+// origin; else empty. In the arena, or a view of what is given.
+std::string_view own_path(std::string_view reference, const Place& place, Arena& arena);
 
 }  // namespace weir::http

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/strings.h"
 #include "http/freshness.h"
 
@@ -9,6 +11,26 @@ bool describes_content(const Header& field) {
   if (field.id == HeaderId::kContentLength) return true;
   const CacheField known = cache_field(field.name);
   return known == CacheField::kContentEncoding || known == CacheField::kContentRange;
+}
+
+// RFC 3986 5.2.4, of a path that begins with "/". Byte by byte: so do keys count.
+std::string_view remove_dot_segments(std::string_view path, Arena& arena) {
+  if (path.find("/.") == std::string_view::npos) return path;
+  char* const begin = static_cast<char*>(arena.allocate(path.size(), 1));
+  char* out = begin;
+  for (size_t at = 0; at < path.size();) {
+    const size_t next = std::min(path.find('/', at + 1), path.size());
+    const std::string_view segment = path.substr(at + 1, next - at - 1);
+    if (segment == "..") {
+      while (out != begin && *--out != '/') continue;
+    } else if (segment != ".") {
+      out = std::copy(path.begin() + at, path.begin() + next, out);
+    }
+    const bool last = next == path.size();
+    if (last && (segment == "." || segment == "..")) *out++ = '/';
+    at = next;
+  }
+  return {begin, static_cast<size_t>(out - begin)};
 }
 
 }  // namespace
@@ -46,22 +68,26 @@ bool invalidates(Method method, int status) {
   return (bit(method) & kSafe) == 0 && status >= 200 && status < 400;
 }
 
-std::string_view own_target(std::string_view reference, std::string_view scheme,
-                            std::string_view authority) {
-  reference = reference.substr(0, reference.find('#'));
-  if (reference.size() > scheme.size() && reference[scheme.size()] == ':' &&
-      iequals(reference.substr(0, scheme.size()), scheme)) {
-    reference.remove_prefix(scheme.size() + 1);
-    if (!reference.starts_with("//")) return {};
+std::string_view own_path(std::string_view reference, const Place& place, Arena& arena) {
+  reference = reference.substr(0, reference.find_first_of("?#"));
+  std::string_view rest = reference;
+  if (const size_t colon = rest.find(':'); colon < rest.find('/')) {
+    if (!iequals(rest.substr(0, colon), place.scheme)) return {};
+    rest.remove_prefix(colon + 1);
+    if (!rest.starts_with("//")) return {};
   }
-  if (reference.starts_with("//")) {
-    reference.remove_prefix(2);
-    const size_t end = reference.find_first_of("/?");
-    if (!iequals(reference.substr(0, end), authority)) return {};
-    if (end == std::string_view::npos) return "/";
-    reference.remove_prefix(end);
+  if (rest.starts_with("//")) {
+    rest.remove_prefix(2);
+    const size_t end = std::min(rest.find('/'), rest.size());
+    if (!iequals(rest.substr(0, end), place.authority)) return {};
+    rest.remove_prefix(end);
+    if (rest.empty()) rest = "/";
+  } else if (rest.empty()) {
+    return place.path;
+  } else if (!rest.starts_with('/')) {
+    rest = arena.concat({place.path.substr(0, place.path.rfind('/') + 1), rest});
   }
-  return reference.starts_with('/') ? reference : std::string_view();
+  return rest.starts_with('/') ? remove_dot_segments(rest, arena) : std::string_view();
 }
 
 }  // namespace weir::http

@@ -222,9 +222,12 @@ def test_writes_make_void(library):
             assert [get(t) for t in ("/products", "/products?page=2", "/products/5", "/other")] == [
                 "MISS"] * 4
             fill()
-            library.set("/products/5", headers=[("Location", "http://elsewhere/other")])
-            client.request("DELETE", "/products/5")
-            assert get("/other") == "HIT"
+            for name, reference, then in (("Location", "../a/./../other", "MISS"),
+                                          ("Content-Location", "../other?x#y", "MISS"),
+                                          ("Location", "http://elsewhere/other", "HIT")):
+                library.set("/products/5", headers=[(name, reference)])
+                client.request("DELETE", "/products/5")
+                assert get("/other") == then, reference
 
 
 def test_only_if_cached(library):

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include <string>
+#include <utility>
 
 #include "cache_support.h"
 #include "http/freshness.h"
@@ -125,22 +126,74 @@ TEST_CASE("which methods and answers make void", "[http][cache]") {
 }
 
 TEST_CASE("what Location points to, where that is here", "[http][cache]") {
-  const auto target = [](std::string_view reference) {
-    return own_target(reference, "https", "example.com");
-  };
-  CHECK(target("/a?b=c") == "/a?b=c");
-  CHECK(target("/a#f") == "/a");
-  CHECK(target("https://example.com/a?b") == "/a?b");
-  CHECK(target("HTTPS://EXAMPLE.com/a") == "/a");
-  CHECK(target("https://example.com") == "/");
-  CHECK(target("//example.com/a") == "/a");
+  BlockPool pool;
+  Arena arena(pool);
+  const Place place = {"https", "example.com", "/b/c/d"};
+  const auto path = [&](std::string_view reference) { return own_path(reference, place, arena); };
+  CHECK(path("/a?b=c") == "/a");
+  CHECK(path("/a#f?x") == "/a");
+  CHECK(path("https://example.com/a?b") == "/a");
+  CHECK(path("HTTPS://EXAMPLE.com/a/../x") == "/x");
+  CHECK(path("https://example.com") == "/");
+  CHECK(path("https://example.com?a") == "/");
+  CHECK(path("//example.com/a") == "/a");
   for (const char* other :
-       {"", "a", "../a", "?a", "#f", "http://example.com/a", "https://example.org/a",
-        "https://example.com.evil/a", "https://example.com:444/a", "https://x@example.com/a",
-        "//example.org/a", "https:/a", "https:a", "https://example.com?a", "mailto:x"}) {
+       {"http://example.com/a", "https://example.org/a", "https://example.com.evil/a",
+        "https://example.com:444/a", "https://x@example.com/a", "//example.org/a", "https:/a",
+        "https:a", "mailto:x", "a:b/../c", ":", "//"}) {
     INFO(other);
-    CHECK(target(other).empty());
+    CHECK(path(other).empty());
   }
+}
+
+// RFC 3986 5.4, those that can be of the same origin.
+TEST_CASE("references are resolved against the request's URI", "[http][cache]") {
+  constexpr std::pair<std::string_view, std::string_view> kResolved[] = {
+      {"", "/b/c/d"},
+      {"?y", "/b/c/d"},
+      {"#s", "/b/c/d"},
+      {"g", "/b/c/g"},
+      {"./g", "/b/c/g"},
+      {"g/", "/b/c/g/"},
+      {"/g", "/g"},
+      {"g?y/./x", "/b/c/g"},
+      {"g?a:b", "/b/c/g"},
+      {";x", "/b/c/;x"},
+      {".", "/b/c/"},
+      {"./", "/b/c/"},
+      {"..", "/b/"},
+      {"../", "/b/"},
+      {"../g", "/b/g"},
+      {"../..", "/"},
+      {"../../", "/"},
+      {"../../g", "/g"},
+      {"../../../g", "/g"},
+      {"../../../../g", "/g"},
+      {"/./g", "/g"},
+      {"/../g", "/g"},
+      {"g.", "/b/c/g."},
+      {".g", "/b/c/.g"},
+      {"g..", "/b/c/g.."},
+      {"..g", "/b/c/..g"},
+      {"./../g", "/b/g"},
+      {"./g/.", "/b/c/g/"},
+      {"g/./h", "/b/c/g/h"},
+      {"g/../h", "/b/c/h"},
+      {"g;x=1/../y", "/b/c/y"},
+      {"g#s/../x", "/b/c/g"},
+      {"a//../b", "/b/c/a/b"},
+      {"%2e%2e/g", "/b/c/%2e%2e/g"},
+      {"/...", "/..."},
+  };
+  BlockPool pool;
+  Arena arena(pool);
+  for (const auto& [reference, resolved] : kResolved) {
+    INFO(reference);
+    CHECK(own_path(reference, {"http", "a", "/b/c/d"}, arena) == resolved);
+  }
+  CHECK(own_path("g", {"http", "a", "/"}, arena) == "/g");
+  CHECK(own_path("..", {"http", "a", "/b/"}, arena) == "/");
+  CHECK(own_path("g", {"http", "a", ""}, arena).empty());
 }
 
 }  // namespace
