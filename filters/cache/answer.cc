@@ -132,7 +132,7 @@ proxy::Verdict CacheFilter::keep(proxy::FilterContext& context, http::ResponseHe
   }
   const bool makes_tag = options_.makes_etag && made_tag.empty() && head.status == 200 &&
                          !http::CacheFields(head.headers).has(http::CacheField::kEtag);
-  context.record(intake_.recorder(store_, std::move(lead_), makes_tag));
+  context.record(intake_.recorder(store_, std::move(lead_), stored_, makes_tag));
   Serving serving = {.reader = reader, .meta = intake_.meta(), .head = intake_.packed()};
   serving.fed = true;
   if (!made_tag.empty()) head.headers.add("ETag", made_tag);

@@ -12,7 +12,8 @@ namespace weir::filters::cache {
 struct Object;
 struct Variant;
 
-// A primary key and its Vary list. There as long as it has a variant.
+// A primary key and a Vary list: a key has one for each list that its answers have. There as long
+// as it has a variant.
 struct Entry {
   uint64_t hash;  // of the key, keyed; its other half:
   uint64_t check;

@@ -101,7 +101,7 @@ CacheFilter::Outcome CacheFilter::look_up() {
   RequestVariant variant(*fields_, arena());
   const Found found = store_.find(key_, variant);
   flight_key_ = key_;
-  if (!variant.last().empty()) flight_key_ = arena().concat({key_, "\n\n", variant.last()});
+  if (!variant.all().empty()) flight_key_ = arena().concat({key_, "\n\n", variant.all()});
   if (found.reader) return use(found);
   note(CacheResult::kMiss, found.known ? "weir; fwd=vary-miss" : "weir; fwd=uri-miss");
   return fetch();

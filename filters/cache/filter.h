@@ -86,7 +86,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   const http::CacheFields* fields_ = nullptr;       // the same, looked through; in the arena
   http::Asked asked_;
   std::string_view key_;         // empty: it has none
-  std::string_view flight_key_;  // with the variant, where that is known
+  std::string_view flight_key_;  // with the variant, by the lists that are known
   Plan plan_ = Plan::kPass;
   uint64_t hits_ = 0;      // of the stored answer that was found
   bool on_error_ = false;  // `stored_` may answer where the server fails

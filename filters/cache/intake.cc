@@ -33,10 +33,12 @@ size_t read_tags(const Options& options, const http::HeaderList& headers,
 
 class StoreRecorder final : public proxy::Recorder {
  public:
-  StoreRecorder(Store& store, Writer writer, Lead lead, const Meta& meta, std::string packed)
+  StoreRecorder(Store& store, Writer writer, Lead lead, const Reader& before, const Meta& meta,
+                std::string packed)
       : store_(store),
         writer_(std::move(writer)),
         lead_(std::move(lead)),
+        before_(before),
         meta_(meta),
         packed_(std::move(packed)) {}
   ~StoreRecorder() override {
@@ -53,7 +55,10 @@ class StoreRecorder final : public proxy::Recorder {
 
   void complete() override {
     const Reader reader = writer_.reader();
-    if (writer_.finish() && meta_.etag_made) add_tag(reader);
+    if (writer_.finish()) {
+      if (before_) store_.remove(before_);
+      if (meta_.etag_made) add_tag(reader);
+    }
     if (lead_) lead_.finish();
   }
 
@@ -74,6 +79,7 @@ class StoreRecorder final : public proxy::Recorder {
   Store& store_;
   Writer writer_;
   Lead lead_;
+  const Reader before_;
   Meta meta_;  // etag_made: it is to get a tag
   const std::string packed_;
   TagMaker tag_;
@@ -85,8 +91,9 @@ std::string_view RequestVariant::by(std::string_view vary) {
   char text[http::kVaryKeyMax];
   size_t size = 0;
   if (!http::write_vary_key(vary, fields_, text, size)) return {};
-  last_ = arena_.copy({text, size});
-  return last_;
+  const std::string_view key = arena_.copy({text, size});
+  all_ = all_.empty() ? key : arena_.concat({all_, key});
+  return key;
 }
 
 http::Storable Intake::judge(const Question& question, const http::ResponseHead& head) {
@@ -160,10 +167,11 @@ bool Intake::start(const Question& question, const http::ResponseHead& head,
   return false;
 }
 
-std::unique_ptr<proxy::Recorder> Intake::recorder(Store& store, Lead lead, bool makes_tag) {
+std::unique_ptr<proxy::Recorder> Intake::recorder(Store& store, Lead lead, const Reader& before,
+                                                  bool makes_tag) {
   Meta meta = meta_;
   meta.etag_made = makes_tag;
-  return std::make_unique<StoreRecorder>(store, std::move(writer_), std::move(lead), meta,
+  return std::make_unique<StoreRecorder>(store, std::move(writer_), std::move(lead), before, meta,
                                          makes_tag ? std::string(packed_) : std::string());
 }
 

@@ -50,8 +50,10 @@ class Intake {
   Reader reader() const { return writer_.reader(); }
   bool length_known() const { return meta_.length_bytes != Meta::kUnknown; }
   // Takes the body for the store, and for who waits for it. The intake is empty then.
-  // `makes_tag`: of the body, once it is whole.
-  std::unique_ptr<proxy::Recorder> recorder(Store& store, Lead lead, bool makes_tag);
+  // `before`: what the server was asked about, which goes once the new one is whole: it may have
+  // another Vary. Of nothing: nothing was. `makes_tag`: of the body, once it is whole.
+  std::unique_ptr<proxy::Recorder> recorder(Store& store, Lead lead, const Reader& before,
+                                            bool makes_tag);
 
   // A 304 about `stored`, which is brought up to date; meta() and packed() say what it is now.
   // False: it is about something else.
@@ -70,18 +72,18 @@ class Intake {
   std::string_view secondary_;
 };
 
-// The key of a request's variant, for entries of which Vary is known: SecondaryKey of the store.
+// The keys of a request's variant, by the Vary lists that are known: SecondaryKey of the store.
 class RequestVariant final : public SecondaryKey {
  public:
   RequestVariant(const http::CacheFields& fields, Arena& arena) : fields_(fields), arena_(arena) {}
   // Empty where it is too long to be told: then nothing matches.
   std::string_view by(std::string_view vary) override;
-  std::string_view last() const { return last_; }  // what by() said; empty: it was not asked
+  std::string_view all() const { return all_; }  // what by() said; empty: it was not asked
 
  private:
   const http::CacheFields& fields_;
   Arena& arena_;
-  std::string_view last_;
+  std::string_view all_;
 };
 
 }  // namespace weir::filters::cache

@@ -74,7 +74,7 @@ bool Renewal::on_fetch_head(const http::ResponseHead& head) {
   lead_.publish(intake_.reader(), intake_.vary(), intake_.secondary(), intake_.length_known());
   const bool makes_tag = options_.makes_etag && head.status == 200 &&
                          !http::CacheFields(head.headers).has(http::CacheField::kEtag);
-  fetch_.record(intake_.recorder(store_, std::move(lead_), makes_tag));
+  fetch_.record(intake_.recorder(store_, std::move(lead_), stored_, makes_tag));
   return true;
 }
 

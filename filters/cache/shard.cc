@@ -8,6 +8,20 @@
 
 namespace weir::filters::cache {
 
+namespace {
+
+uint64_t last_stored_at_ms(const Entry& entry) { return entry.first->object->meta.stored_at_ms; }
+
+bool varies(const Entry& entry) { return entry.vary_bytes > 0; }
+
+// Of two that fit (RFC 9111 4.1).
+bool is_better(const Variant& one, const Variant& other) {
+  if (varies(*one.entry) != varies(*other.entry)) return varies(*one.entry);
+  return one.object->meta.stored_at_ms > other.object->meta.stored_at_ms;
+}
+
+}  // namespace
+
 Shard::Shard(Slabs& slabs, const SipKey& secret, Eviction eviction, QueueAges& ages,
              QueueCells& cells)
     : slabs_(slabs),
@@ -24,10 +38,39 @@ void Shard::enter(const Moment& now) {
   policy_.set_now(now.insertions);
 }
 
-Entry* Shard::find(const Key& key) const {
-  return entries_.find(key.hash.low, [&](Entry& entry) {
-    return entry.check == key.hash.high && entry.key() == key.text;
+Shard::Entries Shard::find(const Key& key) const {
+  Entries found = {};
+  size_t count = 0;
+  entries_.find(key.hash.low, [&](Entry& entry) {
+    if (entry.check == key.hash.high && entry.key() == key.text) found[count++] = &entry;
+    return count == found.size();
   });
+  return found;
+}
+
+Entry* Shard::find(const Key& key, std::string_view vary) const {
+  for (Entry* const entry : find(key)) {
+    if (entry != nullptr && entry->vary() == vary) return entry;
+  }
+  return nullptr;
+}
+
+Variant* Shard::choose(const Key& key, SecondaryKey& secondary, bool& known, Garbage& garbage) {
+  Variant* chosen = nullptr;
+  for (Entry* const entry : find(key)) {
+    if (entry == nullptr) break;
+    Variant* const variant =
+        find(*entry, varies(*entry) ? secondary.by(entry->vary()) : std::string_view());
+    if (variant != nullptr && is_old(*variant)) {
+      known = known || entry->variants > 1;
+      remove(*variant, garbage);
+      continue;
+    }
+    known = true;
+    if (variant == nullptr) continue;
+    if (chosen == nullptr || is_better(*variant, *chosen)) chosen = variant;
+  }
+  return chosen;
 }
 
 uint64_t Shard::hash_of(const Hash128& key, std::string_view secondary) const {
@@ -66,21 +109,37 @@ void Shard::use(Variant& variant) {
   entry.first = &variant;
 }
 
+// An answer without Vary has forgotten it where a later one has it (RFC 9111 4.1).
+Entry& Shard::entry_for(Growing& grown, Garbage& garbage) {
+  Entry* oldest = nullptr;
+  size_t others = 0;
+  Entry* same = nullptr;
+  for (Entry* const entry : find({grown.key, grown.hash})) {
+    if (entry == nullptr) break;
+    if (entry->vary() == grown.vary) {
+      same = entry;
+    } else if (!varies(*entry)) {
+      remove_all(*entry, garbage);
+    } else {
+      ++others;
+      if (oldest == nullptr || last_stored_at_ms(*entry) < last_stored_at_ms(*oldest)) {
+        oldest = entry;
+      }
+    }
+  }
+  if (same != nullptr) return *same;
+  if (others == Store::kVaryListsMax) remove_all(*oldest, garbage);
+  Entry& entry = *std::exchange(grown.entry, nullptr);
+  entries_.insert(entry);
+  tree_.insert(entry);
+  return entry;
+}
+
 bool Shard::insert(Growing& grown, Garbage& garbage) {
   if (grown.purged || grown.began.hard != now_.hard) return false;
-  const Key key{grown.key, grown.hash};
   Variant& variant = *std::exchange(grown.variant, nullptr);
-  Entry* entry = find(key);
-  if (entry != nullptr && entry->vary() != grown.entry->vary()) {
-    remove_all(*entry, garbage);
-    entry = nullptr;
-  }
-  Variant* const before = entry == nullptr ? nullptr : find(*entry, variant.secondary());
-  if (entry == nullptr) {
-    entry = std::exchange(grown.entry, nullptr);
-    entries_.insert(*entry);
-    tree_.insert(*entry);
-  }
+  Entry* const entry = &entry_for(grown, garbage);
+  Variant* const before = find(*entry, variant.secondary());
   variant.entry = entry;
   variant.object = std::exchange(grown.object, nullptr);
   variant.all_cells = variant.cells + variant.object->all_cells();

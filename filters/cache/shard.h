@@ -2,6 +2,7 @@
 // lock.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -40,6 +41,7 @@ struct Growing {
   Variant* variant = nullptr;
 
   // The writer's thread only.
+  std::string vary;
   std::string secondary;
   Reader of;                 // of an added coding: what it is added to
   Object* object = nullptr;  // counts once; null: not started
@@ -74,8 +76,10 @@ class Shard {
   // Learns of the time and of purges of all. First after locking.
   void enter(const Moment& now);
 
-  Entry* find(const Key& key) const;
+  Entry* find(const Key& key, std::string_view vary) const;
   Variant* find(Entry& entry, std::string_view secondary) const;
+  // What answers a request. `known`: the key has others.
+  Variant* choose(const Key& key, SecondaryKey& secondary, bool& known, Garbage& garbage);
   // Who has those bodies now, under whatever head. Null: nobody, or it is old.
   Variant* find_content(const Object& like) const;
   void use(Variant& variant);
@@ -125,11 +129,16 @@ class Shard {
   IntrusiveList<Growing, &Growing::hook> growing;
 
  private:
+  using Entries = std::array<Entry*, Store::kVaryListsMax>;
+  // Of that key, whatever their lists; then null.
+  Entries find(const Key& key) const;
+  Entry& entry_for(Growing& grown, Garbage& garbage);
   bool is_retired(Variant& variant) const;
   Tag* find_tag(std::string_view name) const;
   void link_tags(Variant& variant);
   void unlink_tags(Variant& variant);
   void hit(Variant& variant, Purge how, Garbage& garbage);
+  size_t hit_all(const Key& key, Purge how, Garbage& garbage);
 
   Slabs& slabs_;
   const SipKey& secret_;

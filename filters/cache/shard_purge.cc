@@ -54,14 +54,23 @@ void Shard::hit(Variant& variant, Purge how, Garbage& garbage) {
 }
 
 size_t Shard::purge(const Key& key, Purge how, Garbage& garbage) {
-  Entry* const entry = find(key);
   const size_t growing_hit = purge_growing(
       how, [&](const Growing& one) { return one.hash == key.hash && one.key == key.text; });
-  if (entry == nullptr) return growing_hit;
   const uint64_t before = counters.purged;
-  Variant* next = entry->first;
-  while (next != nullptr) hit(*std::exchange(next, next->next), how, garbage);
+  hit_all(key, how, garbage);
   return growing_hit + counters.purged - before;
+}
+
+// Returns how many answers there were.
+size_t Shard::hit_all(const Key& key, Purge how, Garbage& garbage) {
+  size_t count = 0;
+  for (Entry* const entry : find(key)) {
+    if (entry == nullptr) break;
+    count += entry->variants;
+    Variant* next = entry->first;
+    while (next != nullptr) hit(*std::exchange(next, next->next), how, garbage);
+  }
+  return count;
 }
 
 bool Shard::purge_prefix(std::string_view prefix, Purge how, size_t budget, std::string& from,
@@ -75,11 +84,9 @@ bool Shard::purge_prefix(std::string_view prefix, Purge how, size_t budget, std:
       done = false;
       break;
     }
-    looked_at += entry->variants;
     from = entry->key();
+    looked_at += hit_all({from, {entry->hash, entry->check}}, how, garbage);
     from.push_back('\0');  // the next key that there can be
-    Variant* next = entry->first;
-    while (next != nullptr) hit(*std::exchange(next, next->next), how, garbage);
   }
   hits += counters.purged - before;
   return done;

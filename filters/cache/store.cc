@@ -44,19 +44,7 @@ Found Store::find(std::string_view primary, SecondaryKey& secondary) {
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
   Found found;
-  Entry* const entry = shard.find(key);
-  Variant* variant = nullptr;
-  if (entry != nullptr) {
-    const std::string_view by =
-        entry->vary_bytes == 0 ? std::string_view() : secondary.by(entry->vary());
-    variant = shard.find(*entry, by);
-    found.known = true;
-    if (variant != nullptr && shard.is_old(*variant)) {
-      found.known = entry->variants > 1;
-      shard.remove(*variant, garbage);
-      variant = nullptr;
-    }
-  }
+  Variant* const variant = shard.choose(key, secondary, found.known, garbage);
   if (variant == nullptr) {
     ++shard.counters.misses;
     return found;
@@ -147,7 +135,7 @@ bool Store::evict_predecessor(const Growing& growing) {
   Garbage garbage(slabs_);
   const std::lock_guard lock(shard.mutex);
   shard.enter(now());
-  Entry* const entry = shard.find({growing.key, growing.hash});
+  Entry* const entry = shard.find({growing.key, growing.hash}, growing.vary);
   if (entry == nullptr) return false;
   Variant* const variant = shard.find(*entry, growing.secondary);
   if (variant == nullptr || variant->object->refs.load(std::memory_order_relaxed) > 1) return false;

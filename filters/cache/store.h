@@ -2,8 +2,9 @@
 // reloads. It knows nothing of HTTP: what may be stored, for whom, and how long it is fresh is the
 // filter's business.
 //
-// A primary key (text that the filter makes) leads to an entry; an entry has variants, told apart
-// by a secondary key that the filter makes of the entry's Vary list; a variant holds one answer:
+// A primary key (text that the filter makes) leads to an entry, or to some: one for each Vary list
+// that its answers have. An entry has variants, told apart by a secondary key that the filter makes
+// of the entry's Vary list; a variant holds one answer:
 // meta, a head, and its body in up to four codings (reader.h). Answers are immutable; a refresh or
 // one more coding makes a new one that shares the bodies.
 //
@@ -50,8 +51,9 @@ struct Moment {
   uint64_t insertions = 0;  // the clock by which shards compare how old what they have is
 };
 
-// Makes the secondary key of the request at hand. Called with a lock held: quick, and never back
-// into the store. The view lives until find() returns.
+// Makes the secondary key of the request at hand, for each list that the key has. Called with a
+// lock held: quick, and never back into the store. The view lives until the next call, or until
+// find() returns.
 class SecondaryKey {
  public:
   virtual std::string_view by(std::string_view vary) = 0;
@@ -71,7 +73,7 @@ enum class Purge : uint8_t { kRemove, kSoft };
 
 struct StoreStats {
   uint64_t objects = 0;        // variants
-  uint64_t entries = 0;        // primary keys
+  uint64_t entries = 0;        // primary keys, by Vary list
   uint64_t bytes = 0;          // of all that is kept; never over the bound but after it was lowered
   uint64_t mapped_bytes = 0;   // of the slabs in use: what the kernel may see as resident
   uint64_t growing_bytes = 0;  // of `bytes`, bodies that are not whole yet
@@ -104,8 +106,11 @@ class Store {
  public:
   static constexpr uint64_t kMemoryMin = 8 << 20;
   static constexpr uint64_t kMemoryMax = uint64_t{128} << 30;
-  // Of one primary key. Reached: the variant goes that was not asked for for the longest time.
+  // Of one primary key and Vary list. Reached: the variant goes that was not asked for for the
+  // longest time.
   static constexpr uint32_t kVariantsMax = 64;
+  // Of one primary key. Reached: the list goes whose last answer is the oldest.
+  static constexpr size_t kVaryListsMax = 4;
   // Of one answer; of all its names; of one name. Over: not stored, because a purge would miss it.
   static constexpr size_t kTagsMax = 64;
   static constexpr size_t kTagBytesMax = 4096;
@@ -130,7 +135,8 @@ class Store {
   // What a new body may have.
   uint64_t max_object_bytes() const { return max_object_bytes_.load(std::memory_order_relaxed); }
 
-  // Counts as a use. `secondary` is asked where the entry has a Vary list.
+  // Of several that fit one that has a Vary list, and then the latest (RFC 9111 4.1). Counts as a
+  // use. `secondary` is asked for lists that are not empty.
   Found find(std::string_view primary, SecondaryKey& secondary);
 
   // Begins an answer for a key. Of nothing where the key is too long. Where there is no room, its

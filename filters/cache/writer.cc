@@ -118,6 +118,7 @@ Room Store::start(Growing& growing, const Answer& answer) {
   }
   if (!are_bounded(answer.tags)) return growing.room = Room::kTags;
   growing.room = Room::kNoMemory;
+  growing.vary = answer.vary;
   growing.secondary = answer.secondary;
   growing.expected_bytes = answer.expected_bytes;
   if (!start_body(growing, answer.meta, answer.head, answer.encoding, answer.suffix)) {

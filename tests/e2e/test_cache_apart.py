@@ -59,6 +59,68 @@ def test_vary_keeps_answers_apart(library):
         assert weir.get("/v").body == b"none"
 
 
+def test_answers_that_vary_by_different_fields(library):
+    def by_one_of_two(conn, request):
+        name = "X-One" if request.get("X-One") else "X-Two"
+        conn.answer(f"{name}={request.get(name)}", headers=FRESH + [("Vary", name)])
+
+    library.answers["/v"] = by_one_of_two
+    asked = [[(name, value)] for value in "12" for name in ("X-One", "X-Two")]
+    with cached(library) as weir:
+        for times in range(3):
+            for headers in asked:
+                response = weir.get("/v", headers=headers)
+                assert response.body.decode() == "=".join(headers[0])
+                assert result(response) == ("HIT" if times else "MISS")
+        assert library.count("/v") == len(asked)
+
+
+def test_an_answer_without_vary_stands_behind_those_with_one(library):
+    def forgetful(conn, request):
+        language = request.get("Accept-Language")
+        vary = [("Vary", "Accept-Language")] if language else []
+        conn.answer(language or "default", headers=FRESH + vary)
+
+    library.answers["/v"] = forgetful
+    with cached(library) as weir:
+        german = [("Accept-Language", "de")]
+        assert weir.get("/v", headers=german).body == b"de"
+        for cache in ("MISS", "HIT"):
+            plain = weir.get("/v")
+            assert plain.body == b"default" and result(plain) == cache
+            again = weir.get("/v", headers=german)
+            assert again.body == b"de" and result(again) == "HIT"
+
+
+def test_of_several_that_fit_the_latest_is_taken(library):
+    def changed(conn, request):
+        first = request.get("X-Two") is None
+        conn.answer("first" if first else "second",
+                    headers=FRESH + [("Vary", "X-One" if first else "X-Two")])
+
+    library.answers["/v"] = changed
+    one, two = ("X-One", "1"), ("X-Two", "2")
+    with cached(library) as weir:
+        assert weir.get("/v", headers=[one]).body == b"first"
+        assert weir.get("/v", headers=[two]).body == b"second"
+        for headers, body in (([one], b"first"), ([one, two], b"second"), ([two], b"second")):
+            response = weir.get("/v", headers=headers)
+            assert response.body == body and result(response) == "HIT"
+
+
+def test_a_server_that_varies_no_more_has_hits(library):
+    german = [("Accept-Language", "de")]
+    library.set("/v", b"de", [("Cache-Control", "max-age=0"), ("Vary", "Accept-Language"),
+                              ("ETag", '"1"')])
+    with cached(library) as weir:
+        weir.get("/v", headers=german)
+        library.set("/v", b"all")
+        for cache in ("MISS", "HIT"):
+            response = weir.get("/v", headers=german)
+            assert response.body == b"all" and result(response) == cache
+        assert weir.metric("weir_cache_objects") == 1
+
+
 def test_ten_thousand_variants_are_not_kept(library):
     library.set("/v", b"x" * 100, FRESH + [("Vary", "X-Any")])
     with cached(library) as weir:
