@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/options.h"
@@ -54,6 +55,8 @@ struct Build {
   filters::rate_limit::Limits rate_limits = {};
   filters::cache::StoreOptions store = {};
   bool uses_cache = false;  // some level has `cache`
+  // The `cache.key.user` of defaults and sites, and whether the `auth` of some route tells it.
+  std::vector<std::pair<const options::Node*, bool>> user_keys = {};
   // Names with SRV records, and the version that was used of each.
   std::vector<std::pair<upstream::SrvName, uint64_t>> srv_names = {};
   uint64_t srv_until_ms = 0;  // how long their first answers are waited for
@@ -69,6 +72,7 @@ struct Level {
   std::optional<uint64_t> max_body_bytes;
   std::shared_ptr<const proxy::ErrorPages> error_pages;
   std::shared_ptr<const proxy::Mirror> mirror;
+  const options::Node* user_key = nullptr;  // the `cache.key.user` in force
   bool websocket = true;
   bool access_log = true;
   bool merge_slashes = false;  // defaults and sites only
@@ -81,6 +85,11 @@ void build_process(Build& build, options::MapReader& top);
 // build_cache.cc
 void build_cache(Build& build, const options::Node& section);
 void bind_cache(Build& build);
+// cache.key.user of a level's `cache`; null: it has none.
+const options::Node* user_key_of(const options::Node& cache);
+// Whether the `auth` of a route tells it, and in the end whether any does.
+void check_user_key(Build& build, const options::Node& route, const Level& level);
+void warn_of_user_keys(Build& build);
 // build_certificates.cc
 void build_certificates(Build& build, const options::Node& section);
 // The content of a file that a node names; false after reporting.

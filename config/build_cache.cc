@@ -9,6 +9,7 @@
 
 namespace weir::config {
 
+using filters::User;
 using filters::cache::Eviction;
 using filters::cache::Store;
 using filters::cache::StoreOptions;
@@ -30,6 +31,46 @@ void build_cache(Build& build, const Node& section) {
   if (options.max_object_bytes > options.memory_bytes / 4) {
     build.problems.key_error(section, "max_object", "is more than a quarter of memory",
                              "an answer that large would drive out too much of the others");
+  }
+}
+
+const Node* user_key_of(const Node& cache) {
+  const Node* const key = cache.find("key");
+  return key == nullptr ? nullptr : key->find("user");
+}
+
+// A route that asks for it itself is wrong without; an outer level may be meant for other routes.
+void check_user_key(Build& build, const Node& route, const Level& level) {
+  if (level.user_key == nullptr) return;
+  User wanted = User::kNobody;
+  for (const auto& filter : level.filters) {
+    if (filter != nullptr) wanted = std::max(wanted, filter->asks_for());
+  }
+  if (wanted == User::kNobody) return;  // it is off, or bad
+  const bool told = std::any_of(
+      level.filters.begin(), level.filters.end(),
+      [wanted](const auto& filter) { return filter != nullptr && filter->tells(wanted); });
+  const Node* const own = route.find("cache");
+  if (own != nullptr && user_key_of(*own) == level.user_key) {
+    if (told) return;
+    build.problems.error(*level.user_key, "the route has no auth that tells it",
+                         wanted == User::kClaim ? "auth.jwt does" : "auth.basic and auth.jwt do");
+    return;
+  }
+  for (auto& [key, known] : build.user_keys) {
+    if (key != level.user_key) continue;
+    known = known || told;
+    return;
+  }
+  build.user_keys.emplace_back(level.user_key, told);
+}
+
+void warn_of_user_keys(Build& build) {
+  for (const auto& [key, told] : build.user_keys) {
+    if (told) continue;
+    build.problems.warning(*key,
+                           "no route has an auth that tells it: requests with Authorization pass "
+                           "the cache by");
   }
 }
 

@@ -118,6 +118,7 @@ bool build_route(Build& build, const Node& node, const Level& outer, const proxy
   }
   Level level = outer;
   build_level(build, map, level);
+  check_user_key(build, node, level);
   map.finish();
 
   route.timeout_ms = level.timeout_ms;
@@ -175,6 +176,7 @@ void build_level(Build& build, MapReader& map, Level& level) {
     build_error_pages(build, *pages, level.error_pages);
   }
   build_mirror(build, map, level);
+  if (const Node* cache = map.find("cache")) level.user_key = user_key_of(*cache);
   map.boolean("websocket", level.websocket);
   map.boolean("access_log", level.access_log);
   const filters::Reading reading = {

@@ -163,6 +163,7 @@ void build_sites(Build& build, const Node& section, const Level& defaults) {
   build.snapshot.sites.resize(items.size());
   Claims claims(build.snapshot.listeners.size());
   for (uint32_t i = 0; i < items.size(); ++i) build_site(build, *items[i], i, defaults, claims);
+  warn_of_user_keys(build);
 }
 
 }  // namespace weir::config

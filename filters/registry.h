@@ -2,6 +2,7 @@
 // one is adding a row to the table in registry.cc; see README.md.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -14,6 +15,9 @@
 
 namespace weir::filters {
 
+// Of whom `auth` has let in: what another filter of the route asks for.
+enum class User : uint8_t { kNobody, kSubject, kClaim };
+
 // What a level of the config (defaults, site, route) makes of one filter, outer levels included.
 // Immutable; levels that say nothing share their outer level's.
 class Settings {
@@ -21,6 +25,8 @@ class Settings {
   virtual ~Settings() = default;
   // The filter for a route; null when the settings ask for nothing.
   virtual std::unique_ptr<proxy::FilterFactory> make() const = 0;
+  virtual User asks_for() const { return User::kNobody; }
+  virtual bool tells(User) const { return false; }
 };
 using SettingsPtr = std::shared_ptr<const Settings>;  // null: off
 

@@ -176,6 +176,7 @@ class BasicSettings final : public Settings {
   std::unique_ptr<proxy::FilterFactory> make() const override {
     return std::make_unique<Factory>(options_);
   }
+  bool tells(User user) const override { return user == User::kSubject; }
 
  private:
   const std::shared_ptr<const Options> options_;  // shared by all routes that say nothing else

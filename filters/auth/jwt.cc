@@ -258,6 +258,7 @@ class JwtSettings final : public Settings {
   std::unique_ptr<proxy::FilterFactory> make() const override {
     return std::make_unique<Factory>(options_);
   }
+  bool tells(User user) const override { return user != User::kNobody; }
 
  private:
   const std::shared_ptr<const JwtOptions> options_;  // shared by all routes that say nothing else

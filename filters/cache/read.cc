@@ -28,6 +28,13 @@ class CacheSettings : public Settings {
   std::unique_ptr<proxy::FilterFactory> make() const override {
     return std::make_unique<cache::Factory>(options_);
   }
+  User asks_for() const override {
+    switch (options_->key.user) {
+      case KeyOptions::User::kSubject: return User::kSubject;
+      case KeyOptions::User::kClaim: return User::kClaim;
+      default: return User::kNobody;
+    }
+  }
 
  private:
   const cache::OptionsPtr options_;

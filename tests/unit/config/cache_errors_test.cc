@@ -65,6 +65,55 @@ TEST_CASE("config errors: cache") {
   });
 }
 
+TEST_CASE("config errors: a user in the key that no auth tells") {
+  const std::string hash = "$5$saltsalt$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+  const auto load = [&](const std::string& user, const std::string& more) {
+    test::World world;
+    world.files = {{"users", "a:" + hash + "\n"}};
+    return world.load(test::with_route("{path: /, upstream: app, cache: {key: {user: " + user +
+                                       "}}" + more + "}"));
+  };
+  const std::string at = "weir.yaml:6:48: sites[0].routes[0].cache.key.user: ";
+  const Lines nobody = {at + "the route has no auth that tells it; auth.basic and auth.jwt do"};
+  const Lines no_claim = {at + "the route has no auth that tells it; auth.jwt does"};
+  const std::string basic = ", auth: {basic: {users_file: users}}";
+  const std::string jwt = ", auth: {jwt: {secret: abcdefghijklmnopqrstuvwxyz0123456789}}";
+  const std::string forward = ", auth: {forward: {upstream: app, path: /}}";
+  CHECK(load("subject", "").errors == nobody);
+  CHECK(load("subject", ", auth: off").errors == nobody);
+  CHECK(load("subject", forward).errors == nobody);
+  CHECK(load("subject", basic).errors == Lines{});
+  CHECK(load("subject", jwt).errors == Lines{});
+  CHECK(load("jwt:sub", "").errors == no_claim);
+  CHECK(load("jwt:sub", basic).errors == no_claim);
+  CHECK(load("jwt:sub", jwt).errors == Lines{});
+}
+
+TEST_CASE("config warnings: a site's user in the key that no auth tells") {
+  const auto load = [&](const std::string& routes) {
+    test::World world;
+    return world.load(
+        "listeners: {http: {address: \"127.0.0.1:0\"}}\n"
+        "upstreams: {app: {servers: [{address: \"127.0.0.1:3000\"}]}}\n"
+        "sites:\n"
+        "  - hosts: [example.com]\n"
+        "    cache: {key: {user: subject}}\n"
+        "    routes: [" +
+        routes + "]\n");
+  };
+  const std::string open = "{path: /, upstream: app}";
+  const std::string known =
+      "{path: /a, upstream: app, auth: {jwt: {secret: abcdefghijklmnopqrstuvwxyz0123456789}}}, ";
+  const std::string of_its_own = "{path: /a, upstream: app, cache: {}}, ";
+  const LoadResult without = load(of_its_own + open);
+  CHECK(without.errors == Lines{});
+  CHECK(without.warnings ==
+        Lines{"weir.yaml:5:19: sites[0].cache.key.user: no route has an auth that tells it: "
+              "requests with Authorization pass the cache by"});
+  CHECK(load(known + open).warnings == Lines{});
+  CHECK(load("{path: /, upstream: app, cache: off}").warnings == Lines{});
+}
+
 TEST_CASE("config: the cache is the snapshot's where a route uses it") {
   test::World world;
   CHECK(world.load(test::with_route("{path: /, upstream: app, cache: {}}")).snapshot->answers !=
