@@ -73,6 +73,14 @@ void Lead::end(News::Kind kind) {
   flight->tell_all(kind);
 }
 
+bool Lead::close() {
+  flights().end(*flight_);
+  const std::lock_guard<std::mutex> lock(flight_->mutex);
+  flight_->over = true;
+  flight_->reader = Reader();
+  return flight_->waiting > 0;
+}
+
 void Lead::refuse(uint64_t now_ms) {
   uint64_t tag = 0;
   std::atomic<uint64_t>& mark = flights().mark_of(flight_->key, tag);

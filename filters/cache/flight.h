@@ -54,6 +54,8 @@ class Lead {
   void finish();
   // The server has failed: who waits takes what is stale, or asks for himself.
   void fail();
+  // Nobody boards any more. Whether somebody waits for the end.
+  bool close();
   // It is not to be shared; nor will the next ones be, for a while.
   void refuse(uint64_t now_ms);
 

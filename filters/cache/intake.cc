@@ -64,6 +64,11 @@ class StoreRecorder final : public proxy::Recorder {
 
   bool wants_rest() const override { return true; }
 
+  bool close() override {
+    const bool awaited = lead_ && lead_.close();
+    return awaited || writer_.is_read();
+  }
+
  private:
   void add_tag(const Reader& reader) {
     BlockPool blocks;

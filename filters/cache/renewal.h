@@ -33,6 +33,7 @@ class Renewal final : public proxy::Background, private proxy::Fetch::User {
   ~Renewal() override = default;
 
   void end() override;
+  bool is_waited_for() override { return fetch_.close_recorder(); }
 
  private:
   void begin(std::string_view key);

@@ -52,6 +52,12 @@ Reader Writer::reader() const {
   return reader;
 }
 
+// The growing answer is not in the index: one count is the writer's.
+bool Writer::is_read() const {
+  WEIR_ASSERT(growing_->object != nullptr);
+  return growing_->object->refs.load(std::memory_order_acquire) > 1;
+}
+
 Room Writer::append(std::string_view bytes) { return store_->append(*growing_, bytes); }
 
 uint64_t Writer::size() const { return growing_->written; }

@@ -53,6 +53,8 @@ class Writer {
   Room start(const Answer& answer);
   // A count of its own for somebody who reads along. REQUIRES started.
   Reader reader() const;
+  // Whether there is one of those yet. REQUIRES started.
+  bool is_read() const;
 
   // Copies `bytes` behind what there is, publishes them and wakes who waits. Other than kOk:
   // nothing of `bytes` was published, nothing more is taken and finish() will not store it; who

@@ -152,6 +152,9 @@ inline constexpr size_t kStagePumpBytes = 128 * 1024;
 inline constexpr size_t kRemaindersMax = 128;
 // How long, where neither the route nor the upstream has a total time. Over: the same.
 inline constexpr uint64_t kRemainderMs = 60'000;
+// A worker that has no clients any more looks this often whether those of others still read what it
+// fetches.
+inline constexpr uint64_t kReadersLookMs = 100;
 
 // A pattern of the configuration as it is written, and its program's steps once repetitions are
 // written out. Reached: an error of the configuration.

@@ -15,9 +15,11 @@ class Background : public net::Mortal {
   // From anywhere, once: stops, and calls ProxyWorker::forget(). A worker that stops ends what is
   // left.
   virtual void end() = 0;
-  // Clients of other workers may be reading what comes of it: at drain it has the grace to end by
-  // itself. What is not waited for is ended when the worker has no clients any more.
-  virtual bool is_waited_for() const { return false; }
+  // Counts for limits::kRemaindersMax.
+  virtual bool is_remainder() const { return false; }
+  // Asked once the worker has no clients any more, and now and then. Clients of other workers read
+  // what comes of it: it has the grace to end by itself. False: it is ended.
+  virtual bool is_waited_for() { return false; }
 
  private:
   friend class ProxyWorker;

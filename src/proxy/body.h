@@ -75,6 +75,9 @@ class Recorder {
   virtual void complete() = 0;
   // The rest is of use without the client for whom it was asked.
   virtual bool wants_rest() const = 0;
+  // The worker is to end: nobody new reads along from now on. Whether somebody does, and needs the
+  // rest. May be called again.
+  virtual bool close() = 0;
 };
 
 class BodySink {

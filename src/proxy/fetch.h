@@ -64,6 +64,8 @@ class Fetch final : private ClientSide {
   // From on_fetch_head(), which then returns true: the body goes there, whatever its size, and
   // on_fetched() gets none.
   void record(std::unique_ptr<Recorder> recorder) { recorder_ = std::move(recorder); }
+  // Recorder::close(), where it has one.
+  bool close_recorder() { return recorder_ != nullptr && recorder_->close(); }
   // The user hears nothing any more. At any time.
   void cancel();
 

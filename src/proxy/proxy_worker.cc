@@ -40,7 +40,7 @@ struct ProxyWorker::ConnectionList {
 
 struct ProxyWorker::BackgroundList {
   IntrusiveList<Background, &Background::background_> live;
-  size_t waited_for = 0;  // of these
+  size_t remainders = 0;  // of these
 };
 
 ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
@@ -59,7 +59,9 @@ ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
       background_(std::make_unique<BackgroundList>()),
       log_tick_(net_.timers(), this, &net::Timer::call<ProxyWorker, &ProxyWorker::flush_log>),
       sweep_tick_(net_.timers(), this, &net::Timer::call<ProxyWorker, &ProxyWorker::sweep_answers>),
-      grace_(net_.timers(), this, &net::Timer::call<ProxyWorker, &ProxyWorker::cut_all>) {}
+      grace_(net_.timers(), this, &net::Timer::call<ProxyWorker, &ProxyWorker::cut_all>),
+      readers_look_(net_.timers(), this,
+                    &net::Timer::call<ProxyWorker, &ProxyWorker::stop_if_done>) {}
 
 ProxyWorker::~ProxyWorker() {
   WEIR_CHECK(connections_->live.empty() && exchanges_.size() == 0);
@@ -230,20 +232,29 @@ void ProxyWorker::adopt(std::unique_ptr<ClientConnection> connection) {
 }
 
 bool ProxyWorker::has_room_for_remainder() const {
-  return background_->waited_for < limits::kRemaindersMax;
+  return background_->remainders < limits::kRemaindersMax;
 }
 
 void ProxyWorker::adopt_background(std::unique_ptr<Background> work) {
-  if (work->is_waited_for()) ++background_->waited_for;
+  background_->remainders += work->is_remainder();
   background_->live.push_back(*work.release());
 }
 
 void ProxyWorker::forget(Background& work) {
   work.background_.unlink();
   net_.bury(std::unique_ptr<net::Mortal>(&work));
-  if (!work.is_waited_for()) return;
-  --background_->waited_for;
+  background_->remainders -= work.is_remainder();
   if (draining_) net_.defer([this] { stop_if_done(); });  // it may be in a connection's callback
+}
+
+// Of all of them, so that nobody new comes to read any.
+bool ProxyWorker::is_background_waited_for() {
+  bool waited_for = false;
+  background_->live.for_each([&](Background& work) {
+    const bool is_waited_for = work.is_waited_for();
+    waited_for = waited_for || is_waited_for;
+  });
+  return waited_for;
 }
 
 void ProxyWorker::end_background() {
@@ -316,9 +327,14 @@ void ProxyWorker::cut_all() {
 }
 
 void ProxyWorker::stop_if_done() {
-  if (!connections_->live.empty() || background_->waited_for != 0 || stopped_) return;
+  if (!connections_->live.empty() || stopped_) return;
+  if (is_background_waited_for()) {
+    readers_look_.arm_ms(limits::kReadersLookMs);
+    return;
+  }
   stopped_ = true;
   grace_.cancel();
+  readers_look_.cancel();
   log_.flush();
   shadows_.cut_all();  // nobody waits for them
   end_background();

@@ -141,6 +141,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   void let_go_if_unused(Slot& slot);
   void close_listener(uint32_t slot, bool serve_queue);
   void stop_if_done();
+  bool is_background_waited_for();
   void end_background();
   void use_redis(const std::shared_ptr<const Snapshot>& snapshot);
   void sweep_answers();
@@ -170,6 +171,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   net::Timer log_tick_;
   net::Timer sweep_tick_;  // of one worker: the answers are all workers'
   net::Timer grace_;
+  net::Timer readers_look_;  // at drain
   bool draining_ = false;
   bool was_cut_ = false;
   bool stopped_ = false;

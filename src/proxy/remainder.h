@@ -22,8 +22,8 @@ namespace weir::proxy {
 
 struct Epoch;
 
-// Ends with the answer, with the first failure, when the recorder takes no more, or when its time
-// is over: some answers never end. Pins its snapshot.
+// Ends with the answer, with the first failure, when the recorder takes no more, when its time is
+// over (some answers never end), or with the worker, where nobody else reads it. Pins its snapshot.
 class Remainder final : public Background, public upstream::ConnUser {
  public:
   // What the exchange had of its try. The connection is handed on; the place among the server's
@@ -42,7 +42,8 @@ class Remainder final : public Background, public upstream::ConnUser {
   ~Remainder() override;
 
   void end() override { finish(false); }
-  bool is_waited_for() const override { return true; }
+  bool is_remainder() const override { return true; }
+  bool is_waited_for() override { return rest_.recorder != nullptr && rest_.recorder->close(); }
 
  private:
   // ConnUser

@@ -36,6 +36,7 @@ class KeepingRecorder final : public proxy::Recorder {
   }
   void complete() override { kept_->complete = true; }
   bool wants_rest() const override { return true; }
+  bool close() override { return kept_.use_count() > 1; }
 
  private:
   const std::shared_ptr<Kept> kept_;

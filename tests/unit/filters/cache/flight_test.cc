@@ -102,6 +102,36 @@ TEST_CASE("who comes later reads along") {
   lead.lead.finish();
 }
 
+TEST_CASE("nobody boards what is closed, and whom it is for is known") {
+  StoreOptions options;
+  options.memory_bytes = Store::kMemoryMin;
+  Store store(options);
+  Writer writer = store.begin("k");
+  Answer answer;
+  answer.head = "head";
+  REQUIRE(writer.start(answer) == Room::kOk);
+  Waiting first, second, third;
+  Joined lead = join(flights(), first);
+  SECTION("one waits for the end") {
+    REQUIRE(join(flights(), second).how == Flights::Join::kWait);
+    lead.lead.publish(writer.reader(), "", "", false);
+    CHECK(lead.lead.close());
+    CHECK_FALSE(writer.is_read());
+    second.leave();
+    CHECK_FALSE(lead.lead.close());
+  }
+  SECTION("one reads along") {
+    REQUIRE(join(flights(), second).how == Flights::Join::kWait);
+    lead.lead.publish(writer.reader(), "", "", true);
+    CHECK_FALSE(lead.lead.close());
+    CHECK(writer.is_read());
+    second.heard.reset();
+    CHECK_FALSE(writer.is_read());
+  }
+  CHECK(join(flights(), third).how == Flights::Join::kLead);
+  lead.lead.finish();
+}
+
 TEST_CASE("threads that join and leave have one lead at a time", "[threads]") {
   std::atomic<int> leads{0};
   std::atomic<int> at_once{0};
