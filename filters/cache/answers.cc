@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <mutex>
 #include <utility>
 
 #include "base/check.h"
@@ -14,8 +13,6 @@ namespace weir::filters::cache {
 
 namespace {
 
-// Looking for the oldest answer takes a walk through all of them.
-constexpr uint64_t kOldestEveryMs = 5'000;
 // Answers that one sweep looks at: within a millisecond.
 constexpr size_t kSweepBudget = 2'000;
 
@@ -49,7 +46,7 @@ class Answers final : public proxy::AnswerStore {
     stats.growing_bytes = from.growing_bytes;
     stats.objects = from.objects;
     stats.keys = from.entries;
-    stats.oldest_age_ms = from.objects == 0 ? 0 : oldest_age_ms();
+    if (from.objects > 0) stats.oldest_age_ms = age_ms(unix_ms(), from.oldest_stored_at_ms);
     stats.hits = from.hits;
     stats.misses = from.misses;
     stats.insertions = from.insertions;
@@ -101,20 +98,7 @@ class Answers final : public proxy::AnswerStore {
     return *made;
   }
 
-  uint64_t oldest_age_ms() {
-    const uint64_t now_ms = unix_ms();
-    const std::lock_guard lock(mutex_);
-    if (age_ms(now_ms, looked_at_ms_) >= kOldestEveryMs || now_ms < looked_at_ms_) {
-      looked_at_ms_ = now_ms;
-      oldest_stored_at_ms_ = store().survey(0).oldest_stored_at_ms;
-    }
-    return oldest_stored_at_ms_ == 0 ? 0 : age_ms(now_ms, oldest_stored_at_ms_);
-  }
-
   std::atomic<uint64_t> outdated_{0};  // by soft purges of all, which the store does not count
-  std::mutex mutex_;                   // guards what follows
-  uint64_t looked_at_ms_ = 0;
-  uint64_t oldest_stored_at_ms_ = 0;
 };
 
 }  // namespace

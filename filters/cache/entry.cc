@@ -51,6 +51,20 @@ Tag& make_tag(const Slabs::Run& run, std::string_view name, uint64_t hash) {
   return tag;
 }
 
+void StoredOrder::push(Variant& variant) {
+  variant.before = last_;
+  variant.behind = nullptr;
+  if (last_ != nullptr) last_->behind = &variant;
+  last_ = &variant;
+  if (first_ == nullptr) first_ = &variant;
+}
+
+void StoredOrder::remove(Variant& variant) {
+  if (first_ == &variant) first_ = variant.behind;
+  if (variant.before != nullptr) variant.before->behind = variant.behind;
+  (variant.behind != nullptr ? variant.behind->before : last_) = variant.before;
+}
+
 void KeyTree::put(Entry* parent, const Entry& at, Entry* now) {
   adopt(now, parent);
   if (parent == nullptr) {

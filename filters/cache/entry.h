@@ -71,6 +71,8 @@ struct Variant {
   Variant* previous;
   Variant* older;  // in the queue
   Variant* newer;
+  Variant* before;  // in StoredOrder
+  Variant* behind;
   uint64_t hits;
   uint64_t queued_at;        // insertions until it came to where it is in the queue
   uint32_t cells;            // of its run
@@ -97,6 +99,21 @@ Entry& make_entry(const Slabs::Run& run, std::string_view key, std::string_view 
 Variant& make_variant(const Slabs::Run& run, size_t tags, std::string_view secondary,
                       uint64_t hash);
 Tag& make_tag(const Slabs::Run& run, std::string_view name, uint64_t hash);
+
+// Variants in the order in which they were stored, or validated. Those from before a purge of all
+// stay in front until they go.
+class StoredOrder {
+ public:
+  // Since forget(). Null: there is none.
+  const Variant* first() const { return first_; }
+  void push(Variant& variant);
+  void remove(Variant& variant);
+  void forget() { first_ = nullptr; }
+
+ private:
+  Variant* first_ = nullptr;
+  Variant* last_ = nullptr;
+};
 
 // Entries in the order of their keys (a treap: its heap order is by the keyed hash, so nobody can
 // make it deep).

@@ -33,6 +33,7 @@ Shard::Shard(Slabs& slabs, const SipKey& secret, Eviction eviction, QueueAges& a
 void Shard::enter(const Moment& now) {
   if (now.hard != now_.hard) {
     counters.purged += std::exchange(counters.objects, 0);
+    stored_order_.forget();
   }
   now_ = now;
   policy_.set_now(now.insertions);
@@ -152,6 +153,7 @@ bool Shard::insert(Growing& grown, Garbage& garbage) {
   entry->first = &variant;
   ++entry->variants;
   link_tags(variant);
+  stored_order_.push(variant);
   if (before != nullptr) {
     variant.hits = before->hits;
     policy_.replace(*before, variant);
@@ -174,9 +176,16 @@ void Shard::exchange(Variant& variant, Object& object, Garbage& garbage) {
   garbage.add(before);
 }
 
+void Shard::refresh(Variant& variant, Object& object, Garbage& garbage) {
+  exchange(variant, object, garbage);
+  stored_order_.remove(variant);
+  stored_order_.push(variant);
+}
+
 void Shard::remove(Variant& variant, Garbage& garbage) {
   if (variant.queue != Queue::kNone) policy_.remove(variant);
   unlink_tags(variant);
+  stored_order_.remove(variant);
   Entry& entry = *variant.entry;
   (variant.previous != nullptr ? variant.previous->next : entry.first) = variant.next;
   (variant.next != nullptr ? variant.next->previous : entry.last) = variant.previous;

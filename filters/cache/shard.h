@@ -88,8 +88,9 @@ class Shard {
   // Of what has grown. False: it has been purged. The object's count and the variant are the
   // index's then, and whatever was not needed has been given back.
   bool insert(Growing& grown, Garbage& garbage);
-  // Another object in the same place.
+  // Another object in the same place: with one more coding, or validated.
   void exchange(Variant& variant, Object& object, Garbage& garbage);
+  void refresh(Variant& variant, Object& object, Garbage& garbage);
   void remove(Variant& variant, Garbage& garbage);
   void remove_all(Entry& entry, Garbage& garbage);
   // The next one of a queue; false: nobody of those that were looked at can go.
@@ -124,6 +125,11 @@ class Shard {
   }
   Policy& policy() { return policy_; }
   size_t entries() const { return entries_.size(); }
+  // When what was stored, or validated, before all others was. UINT64_MAX: there is nothing.
+  uint64_t oldest_stored_at_ms() const {
+    const Variant* const first = stored_order_.first();
+    return first == nullptr ? UINT64_MAX : first->object->meta.stored_at_ms;
+  }
 
   Counters counters;
   IntrusiveList<Growing, &Growing::hook> growing;
@@ -144,6 +150,7 @@ class Shard {
   const SipKey& secret_;
   HashIndex<Entry> entries_;
   KeyTree tree_;
+  StoredOrder stored_order_;
   HashIndex<Tag> tags_;
   Policy policy_;
   Moment now_;

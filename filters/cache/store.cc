@@ -82,7 +82,7 @@ bool Store::refresh(const Reader& of, const Meta& meta, std::string_view head,
     slabs_.give_back(run.at, run.cells);
     return false;
   }
-  shard.exchange(*variant, make_object(run, *variant->object, meta, head), garbage);
+  shard.refresh(*variant, make_object(run, *variant->object, meta, head), garbage);
   if (!asked) return true;
   const Growing& growing = *asked.growing_;
   if (!growing.softly && !purged_tags_.hit(growing.began.tags, *variant)) variant->stale = false;
@@ -146,6 +146,7 @@ bool Store::evict_predecessor(const Growing& growing) {
 
 StoreStats Store::stats() const {
   StoreStats stats;
+  uint64_t oldest_ms = UINT64_MAX;
   stats.bytes = slabs_.used_bytes();
   stats.mapped_bytes = slabs_.slab_bytes();
   stats.growing_bytes = growing_cells_.load(std::memory_order_relaxed) * Slabs::kCellBytes;
@@ -160,7 +161,9 @@ StoreStats Store::stats() const {
     stats.evictions += shard->counters.evictions;
     stats.expirations += shard->counters.expirations;
     stats.purged += shard->counters.purged;
+    oldest_ms = std::min(oldest_ms, shard->oldest_stored_at_ms());
   }
+  if (stats.objects > 0) stats.oldest_stored_at_ms = oldest_ms;
   return stats;
 }
 

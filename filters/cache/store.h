@@ -77,6 +77,8 @@ struct StoreStats {
   uint64_t bytes = 0;          // of all that is kept; never over the bound but after it was lowered
   uint64_t mapped_bytes = 0;   // of the slabs in use: what the kernel may see as resident
   uint64_t growing_bytes = 0;  // of `bytes`, bodies that are not whole yet
+  // Of what was stored, or validated, before all others. 0: nothing is stored.
+  uint64_t oldest_stored_at_ms = 0;
   uint64_t hits = 0;
   uint64_t misses = 0;
   uint64_t insertions = 0;
@@ -97,7 +99,6 @@ struct SurveyLine {
 struct Survey {
   std::vector<SurveyLine> by_hits;   // most first
   std::vector<SurveyLine> by_bytes;  // most first
-  uint64_t oldest_stored_at_ms = 0;  // 0: nothing is stored
 };
 
 // Any thread, all methods. One per process (store()); tests make their own. Must outlive its
@@ -174,7 +175,7 @@ class Store {
   // by a purge of all; locks are held for some tens of them. Returns how many went.
   size_t sweep(uint64_t now_ms, size_t budget);
 
-  StoreStats stats() const;
+  StoreStats stats() const;  // O(shards)
   // The `n` most of each. Looks at everything, with locks held shortly: for the admin thread.
   Survey survey(size_t n) const;
 

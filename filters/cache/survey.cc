@@ -63,10 +63,6 @@ Survey Store::survey(size_t n) const {
           const uint64_t bytes = uint64_t{variant->all_cells} * Slabs::kCellBytes;
           by_hits.offer(*variant, variant->hits, bytes);
           by_bytes.offer(*variant, variant->hits, bytes);
-          const uint64_t at = variant->object->meta.stored_at_ms;
-          if (survey.oldest_stored_at_ms == 0 || at < survey.oldest_stored_at_ms) {
-            survey.oldest_stored_at_ms = at;
-          }
         }
       }
     }

@@ -21,7 +21,7 @@ struct AnswerStats {
   uint64_t growing_bytes = 0;  // of `bytes`, answers that are not whole yet
   uint64_t objects = 0;        // answers
   uint64_t keys = 0;           // that have one or more
-  uint64_t oldest_age_ms = 0;  // of the oldest answer, a few seconds behind; 0: there is none
+  uint64_t oldest_age_ms = 0;  // since the oldest answer was stored or validated; 0: there is none
   uint64_t hits = 0;           // look-ups that found something, fresh or not
   uint64_t misses = 0;
   uint64_t insertions = 0;

@@ -335,7 +335,7 @@ TEST_CASE("cache store: what grows may have half of the memory") {
 
 TEST_CASE("cache store: the most asked for and the largest") {
   Store store({.memory_bytes = 8 << 20, .shards = 8});
-  CHECK(store.survey(3).oldest_stored_at_ms == 0);
+  CHECK(store.stats().oldest_stored_at_ms == 0);
   for (uint64_t i = 1; i <= 100; ++i) {
     Put how;
     how.meta.stored_at_ms = 1000 + i;
@@ -352,8 +352,48 @@ TEST_CASE("cache store: the most asked for and the largest") {
   CHECK(survey.by_bytes[0].key == "k100");
   CHECK(survey.by_bytes[0].bytes > 50'000);
   CHECK(survey.by_bytes[2].key == "k98");
-  CHECK(survey.oldest_stored_at_ms == 1001);
+  CHECK(store.stats().oldest_stored_at_ms == 1001);
   CHECK(store.survey(1000).by_hits.size() == 100);
+}
+
+TEST_CASE("cache store: how old the oldest answer is") {
+  Store store(small());
+  const auto keep = [&](std::string_view key, uint64_t at_ms) {
+    Put how;
+    how.meta.stored_at_ms = at_ms;
+    REQUIRE(put(store, key, "body", how));
+  };
+  const auto oldest = [&] { return store.stats().oldest_stored_at_ms; };
+  keep("a", 10);
+  keep("b", 20);
+  keep("c", 30);
+  // One more coding makes it no younger, a validation does.
+  Writer coded = store.begin_encoding(get(store, "a"), Encoding::kGzip, "", 2);
+  REQUIRE(coded.append("zz") == Room::kOk);
+  REQUIRE(coded.finish());
+  CHECK(oldest() == 10);
+  Meta meta;
+  meta.stored_at_ms = 40;
+  REQUIRE(store.refresh(get(store, "a"), meta, "head"));
+  CHECK(oldest() == 20);
+  keep("b", 50);
+  CHECK(oldest() == 30);
+  store.purge("c", Purge::kRemove);
+  CHECK(oldest() == 40);
+  // What is purged all at once goes later, one by one.
+  store.purge_all(Purge::kRemove);
+  CHECK(oldest() == 0);
+  keep("d", 60);
+  CHECK(oldest() == 60);
+  keep("a", 70);
+  for (int i = 0; i < 10; ++i) store.sweep(1, 1'000);
+  CHECK(oldest() == 60);
+  store.purge("d", Purge::kRemove);
+  CHECK(oldest() == 70);
+  store.purge_all(Purge::kSoft);
+  CHECK(oldest() == 70);
+  store.purge("a", Purge::kRemove);
+  CHECK(oldest() == 0);
 }
 
 }  // namespace
