@@ -135,6 +135,12 @@ inline constexpr uint64_t kRetriesFree = 10;
 inline constexpr size_t kUnwantedAnswerBytes = 16 * 1024;
 inline constexpr uint64_t kUnwantedAnswerMs = 100;
 
+// What is left of an answer that nobody gets, because the client has it or is served from
+// elsewhere: it is read and thrown away where it is known to be so short, and for so long. Over:
+// the connection is closed.
+inline constexpr size_t kUnwantedRestBytes = 64 * 1024;
+inline constexpr uint64_t kUnwantedRestMs = 1000;
+
 // How long response filters may hold up the 504 of a request whose time is over. Reached: it is
 // cut.
 inline constexpr uint64_t kLateAnswerMs = 1000;

@@ -309,6 +309,8 @@ class Exchange final : public net::Mortal,
   void record_piece(std::string_view piece);
   void record_held();
   void leave_remainder();
+  bool may_leave_rest() const;
+  void leave_rest(std::unique_ptr<Recorder> recorder, uint64_t left_ms);
   void forget_answer();
   void put(std::string_view bytes) override;  // BodySink
   void stage_piece(std::string_view piece);

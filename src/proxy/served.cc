@@ -9,6 +9,8 @@
 //   -          -        yes           the rest         relayed, as if it had never been recorded
 //
 // Without a recorder from the beginning, a source is another answer instead of the server's.
+#include <memory>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
@@ -19,6 +21,19 @@
 #include "proxy/remainder.h"
 
 namespace weir::proxy {
+
+namespace {
+
+// Of what nobody gets, for the sake of its connection.
+class NoRecorder final : public Recorder {
+ public:
+  bool put(std::string_view) override { return true; }
+  void complete() override {}
+  bool wants_rest() const override { return true; }
+  bool close() override { return false; }
+};
+
+}  // namespace
 
 // ---- sources ----
 
@@ -42,6 +57,8 @@ Step Exchange::answer_from(ResponseSource& source) {
 // kWait: until that answer has ended.
 Step Exchange::serve_from_response(ResponseSource& source) {
   const bool empty = response_->framing == http::Framing::kNone;
+  const bool is_short = response_->framing == http::Framing::kLength &&
+                        response_->content_length <= limits::kUnwantedRestBytes;
   source_ = &source;
   stage_ = nullptr;  // of what it replaces
   response_ = arena_.make<http::ResponseHead>(arena_);
@@ -57,7 +74,11 @@ Step Exchange::serve_from_response(ResponseSource& source) {
     if (in_flight_ == nullptr) return Step::kResponse;
     // Its end comes in this turn, and the connection can be kept.
     if (empty && request_ended_) return Step::kWait;
-    settle_attempt(false);
+    if (is_short && may_leave_rest()) {
+      leave_rest(std::make_unique<NoRecorder>(), limits::kUnwantedRestMs);
+    } else {
+      settle_attempt(false);
+    }
   }
   return Step::kResponse;
 }
@@ -149,22 +170,31 @@ void Exchange::record_held() {
 // The exchange ends before the server's answer does.
 void Exchange::leave_remainder() {
   const bool well = !error_ || error_.source == Source::kClient;
-  const bool whole = conn_ != nullptr && request_ended_ && pinned_ != nullptr;
-  if (well && whole && recorder_->wants_rest() && worker_.has_room_for_remainder()) {
-    Remainder::Rest rest;
-    rest.recorder = std::move(recorder_);
-    rest.conn = std::exchange(conn_, nullptr);
-    rest.in_flight = std::exchange(in_flight_, nullptr);
-    rest.gate = std::exchange(gate_, nullptr);
-    rest.cluster = cluster_;
-    rest.epoch = pinned_;
-    rest.started_us = attempt_started_us_;
-    rest.left_ms = deadline_.armed() ? deadline_.left_ms() : 0;
-    upstream_us_ = worker_.net().now_us() - attempt_started_us_;
-    server_ = nullptr;
-    worker_.adopt_background(std::make_unique<Remainder>(worker_, std::move(rest)));
+  if (well && recorder_->wants_rest() && may_leave_rest()) {
+    leave_rest(std::move(recorder_), deadline_.armed() ? deadline_.left_ms() : 0);
   }
   recorder_ = nullptr;
+}
+
+bool Exchange::may_leave_rest() const {
+  return conn_ != nullptr && request_ended_ && pinned_ != nullptr &&
+         worker_.has_room_for_remainder();
+}
+
+// REQUIRES: may_leave_rest().
+void Exchange::leave_rest(std::unique_ptr<Recorder> recorder, uint64_t left_ms) {
+  Remainder::Rest rest;
+  rest.recorder = std::move(recorder);
+  rest.conn = std::exchange(conn_, nullptr);
+  rest.in_flight = std::exchange(in_flight_, nullptr);
+  rest.gate = std::exchange(gate_, nullptr);
+  rest.cluster = cluster_;
+  rest.epoch = pinned_;
+  rest.started_us = attempt_started_us_;
+  rest.left_ms = left_ms;
+  upstream_us_ = worker_.net().now_us() - attempt_started_us_;
+  server_ = nullptr;
+  worker_.adopt_background(std::make_unique<Remainder>(worker_, std::move(rest)));
 }
 
 // Another one replaces it: what filters wanted of it, and have made of it.

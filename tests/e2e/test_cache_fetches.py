@@ -114,6 +114,58 @@ def test_a_spare_answer_is_not_taken_for_the_one_that_was_awaited(library):
 # ---- rests of answers ----
 
 
+def wait_idle(weir):
+    wait_for(lambda: weir.metric("weir_upstream_connections", state="idle") == 1)
+
+
+def test_an_answer_that_the_client_has_costs_no_connection(library):
+    """The server was asked for all of it, for the store, which may not keep it."""
+    with cached(library) as weir:
+        for i in range(4):
+            library.set(f"/{i}", bytes(60_000), [("Cache-Control", "private"), ("ETag", '"1"')])
+            same = weir.get(f"/{i}", headers=[("If-None-Match", '"1"')])
+            assert same.status == 304 and result(same) == "MISS"
+            assert library.last().get("If-None-Match") is None
+            wait_idle(weir)
+        assert library.origin.accepted == 1
+        library.set("/large", bytes(5 << 20), [("Cache-Control", "private"), ("ETag", '"1"')])
+        assert weir.get("/large", headers=[("If-None-Match", '"1"')]).status == 304
+        assert weir.get("/0").status == 200 and library.origin.accepted == 2
+
+
+def test_an_error_that_a_stale_answer_replaces_costs_no_connection(library):
+    library.set("/a", b"old", [("Cache-Control", "max-age=0, stale-if-error=60")])
+    with cached(library) as weir:
+        weir.get("/a")
+        library.set("/a", bytes(60_000), [], "503 Unavailable")
+        for _ in range(4):
+            wait_idle(weir)
+            assert weir.get("/a").body == b"old"
+        wait_idle(weir)
+        assert library.origin.accepted == 1 and library.count("/a") == 5
+
+
+def test_a_rest_that_nobody_gets_is_given_a_second(library):
+    closed = threading.Event()
+
+    def slow(conn, _):
+        conn.send(b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\nCache-Control: private\r\n'
+                  b'ETag: "1"\r\n\r\nfirst')
+        conn.sock.settimeout(30)
+        try:
+            closed_by_peer = conn.sock.recv(1) == b""
+        except ConnectionResetError:
+            closed_by_peer = True
+        if closed_by_peer:
+            closed.set()
+        return False
+
+    library.answers["/a"] = slow
+    with cached(library) as weir:
+        assert weir.get("/a", headers=[("If-None-Match", '"1"')]).status == 304
+        assert closed.wait(15)
+
+
 class Slow:
     """Answers begin at once and go on when they may; counts those that are under way."""
 
