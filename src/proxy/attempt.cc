@@ -17,12 +17,13 @@ Step Exchange::pick_endpoint() {
   return pick.server == nullptr ? refuse_without_server(pick.full) : begin_attempt(pick);
 }
 
-upstream::Pick Exchange::choose_server() {
+upstream::Pick Exchange::choose_server(bool no_trial) {
   const upstream::Cluster& cluster = *cluster_;
   upstream::Wish wish;
   if (tries_ != nullptr) wish.tried = tries_->servers.all();
   wish.hash = request_hash(cluster);
   if (cluster.sticky != nullptr) wish.bound = bound_server();
+  wish.no_trial = no_trial;
   return worker_.balancer().pick(cluster, worker_.net().now_ms(), wish);
 }
 

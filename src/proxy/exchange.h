@@ -219,7 +219,7 @@ class Exchange final : public net::Mortal,
 
   // Tries (attempt.cc); what a server is told (upstream_head.cc).
   Step pick_endpoint();
-  upstream::Pick choose_server();
+  upstream::Pick choose_server(bool no_trial = false);
   std::optional<uint64_t> request_hash(const upstream::Cluster& cluster) const;
   Step begin_attempt(const upstream::Pick& pick);
   Step refuse_without_server(bool full);

@@ -41,18 +41,17 @@ bool HedgeTry::is_bound() {
   return exchange_.cluster_->sticky != nullptr && exchange_.bound_server() == exchange_.server_;
 }
 
-// A server that is not the first one's, and only if it is up, or due for a trial, and free at once:
-// who waits for a place needs it more.
+// A server that is not the first one's, and only if it is up and free at once: who waits for a
+// place needs it more. A trial's outcome would hang on what the first try does.
 bool HedgeTry::take_place() {
   const upstream::Cluster& cluster = *exchange_.cluster_;
   upstream::Gate* gate = cluster.breaker.on ? &cluster.state->gate : nullptr;
   if (gate != nullptr && (gate->anybody_waits() || !gate->has_room())) return false;
   exchange_.tries().servers.add(*exchange_.server_);
-  const upstream::Pick pick = exchange_.choose_server();
+  const upstream::Pick pick = exchange_.choose_server(true);
   exchange_.tries().servers.clear();
   if (pick.server == nullptr) return false;
   server_ = pick.server;
-  trial_ = pick.trial;
   const bool entered = gate == nullptr || gate->enter();
   if (entered) gate_ = gate;
   const bool of_use = server_ != exchange_.server_ && !pick.is_last_resort();
@@ -63,7 +62,6 @@ bool HedgeTry::take_place() {
 }
 
 void HedgeTry::give_back_place() {
-  if (trial_) upstream::note_nothing(*server_, exchange_.worker_.net().now_ms());
   upstream::Balancer::release(*server_);
   if (gate_ != nullptr) std::exchange(gate_, nullptr)->leave();
 }
@@ -93,7 +91,7 @@ void HedgeTry::take_over(std::string_view outcome, bool keep_connection) {
   exchange.last_server_ = exchange.in_flight_;
   exchange.gate_ = std::exchange(gate_, nullptr);
   exchange.conn_ = conn_;
-  exchange.trial_ = trial_;
+  exchange.trial_ = false;
   exchange.judged_ = false;
   exchange.attempt_started_us_ = started_us_;
   exchange.answer_due_us_ = sent_us_;
@@ -134,7 +132,6 @@ void HedgeTry::note_failure(ErrorKind kind) {
   upstream::note_failure(*server_, exchange_.worker_.net().now_ms());
   upstream::note_answer(*exchange_.cluster_, *server_, 0, now_us - started_us_);
   if (gate_ != nullptr && kind == ErrorKind::kTimeout) gate_->note_answer(now_us, 0, true);
-  trial_ = false;  // it has told
   rare_counters().add("weir_upstream_failures_total", {{"upstream", server_->state->upstream},
                                                        {"server", server_->state->server},
                                                        {"reason", kind_word(kind)}});
@@ -184,10 +181,27 @@ void HedgeTry::on_response_head() {
   }
   exchange.cluster_->state->latency.note(exchange.worker_.net().now_us() -
                                          exchange.attempt_started_us_);
+  if (!exchange.judged_) judge_given_up();
   const bool unwanted = exchange.awaits_rest_of_answer();
   take_over(unwanted ? exchange.status_text(exchange.response_->status) : "dropped", false);
   exchange.response_ = head_;
   exchange.on_response_head();
+}
+
+// The exchange's own try is given up. Without the hedge a server that hangs would have failed it
+// some time, and a trial that brought no answer in time does not ask for the next one at once.
+void HedgeTry::judge_given_up() {
+  Exchange& exchange = exchange_;
+  const upstream::UpstreamTimeouts& timeouts = exchange.cluster_->timeouts;
+  const uint64_t patience_ms = exchange.head_sent_ ? timeouts.read_ms : timeouts.connect_ms;
+  const uint64_t waited_us = exchange.worker_.net().now_us() - exchange.attempt_started_us_;
+  exchange.trial_ = false;
+  if (upstream::note_given_up(*exchange.server_, exchange.worker_.net().now_ms(), patience_ms)) {
+    exchange.note_attempt_failure(
+        {Source::kUpstream, ErrorKind::kTimeout, Retry::kNever, "answers nothing"});
+  } else {
+    upstream::note_late(*exchange.cluster_, *exchange.server_, waited_us);
+  }
 }
 
 void HedgeTry::on_refused_answer() {
@@ -196,7 +210,6 @@ void HedgeTry::on_refused_answer() {
   upstream::note_success(*server_);
   upstream::note_answer(*exchange_.cluster_, *server_, head_->status,
                         exchange_.worker_.net().now_us() - started_us_);
-  trial_ = false;
   conn_->abandon();
   fail(exchange_.status_text(head_->status));
 }

@@ -43,6 +43,7 @@ class HedgeTry final : public upstream::ConnUser {
   void lose(std::string_view outcome, const char* result);
   void fail(std::string_view outcome);
   void note_failure(ErrorKind kind);
+  void judge_given_up();
   void on_refused_answer();
   void on_malformed();
 
@@ -65,7 +66,6 @@ class HedgeTry final : public upstream::ConnUser {
   net::Timer timer_;
   State state_ = State::kWaiting;
   bool made_a_try_ = false;
-  bool trial_ = false;
   bool sent_ = false;
   const upstream::Server* server_ = nullptr;  // while under way, as the next two
   upstream::Gate* gate_ = nullptr;

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/limits.h"
-#include "upstream/health.h"
 
 namespace weir::upstream {
 
@@ -62,6 +61,7 @@ bool Balancer::is_full(const Server& server) {
 Balancer::Search Balancer::search_of(const Cluster& cluster, uint64_t now_ms, const Wish& wish) {
   Search search{cluster, now_ms, wish};
   if (cluster.panic > 0 && cluster.state->panic.load(kRelaxed)) search.heeded = ~kMeasured;
+  if (wish.no_trial) search.worst = Standing::kUp;
   search.spares_degraded = cluster.check && cluster.state->spares_degraded.load(kRelaxed);
   return search;
 }
@@ -72,7 +72,7 @@ bool Balancer::eligible(Search& search, const Server& server) {
   }
   if (search.tier == Tier::kLastResort) return may_be_last_resort(server, search.heeded);
   if (server.backup != (search.tier == Tier::kBackup)) return false;
-  if (standing(server, search.now_ms, search.heeded) == Standing::kDown) return false;
+  if (standing(server, search.now_ms, search.heeded) > search.worst) return false;
   if (server.state->slow_from_ms.load(kRelaxed) != 0) search.slow = true;
   if (search.spares_degraded && search.tier == Tier::kPrimary &&
       server.state->degraded.load(kRelaxed)) {
@@ -105,7 +105,7 @@ bool Balancer::take_bound(Search& search, const Server& server) {
   if (std::find(tried.begin(), tried.end(), &server) != tried.end()) return false;
   const uint32_t heeded = std::exchange(search.heeded, search.heeded & ~kDrained);
   const bool taken =
-      standing(server, search.now_ms, search.heeded) != Standing::kDown && take(search, server);
+      standing(server, search.now_ms, search.heeded) <= search.worst && take(search, server);
   search.heeded = heeded;
   search.full = false;  // for others it may count as something else
   return taken;

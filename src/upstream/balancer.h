@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "upstream/cluster.h"
+#include "upstream/health.h"
 
 namespace weir::upstream {
 
@@ -23,6 +24,8 @@ struct Wish {
   // Whom the client is bound to: it is the one, backup or not, degraded or not, unless it is down,
   // full, or has failed the request. An operator's drain is for others.
   const Server* bound = nullptr;
+  // Who has to show first that it is up again is not asked by this one.
+  bool no_trial = false;
 };
 
 struct Pick {
@@ -56,6 +59,7 @@ class Balancer {
     bool full = false;  // somebody was left out for his max_connections alone
     bool trial = false;
     uint32_t heeded = UINT32_MAX;  // barriers that count
+    Standing worst = Standing::kTrialDue;
     bool spares_degraded = false;
     bool spared = false;  // somebody was left out for being degraded
     bool slow = false;    // somebody is in his slow_start

@@ -58,6 +58,8 @@ struct alignas(64) EndpointState {
 
   // It came back then and gets its share little by little (health.h); 0 on the usual path.
   std::atomic<uint64_t> slow_from_ms{0};
+  // Since then it has answered nothing, and tries were given up (health.h); 0 on the usual path.
+  std::atomic<uint64_t> silent_since_ms{0};
   // By active checks: it answers, but late. Others first.
   std::atomic<bool> degraded{false};
 

@@ -68,10 +68,21 @@ void note_failure(const Server& server, uint64_t now_ms) {
 void note_success(const Server& server) {
   EndpointState& state = *server.state;
   // Read first: on the usual path nobody writes to the shared line.
+  if (state.silent_since_ms.load(kRelaxed) != 0) state.silent_since_ms.store(0, kRelaxed);
   if (state.down_until_ms.load(kRelaxed) == 0) return;
   if (server.slow_start_ms > 0) begin_slow_start(server, net::monotonic_ms());
   state.down_until_ms.store(0, kRelaxed);
   state.fails.store(0, kRelaxed);
+}
+
+bool note_given_up(const Server& server, uint64_t now_ms, uint64_t patience_ms) {
+  std::atomic<uint64_t>& silent_since_ms = server.state->silent_since_ms;
+  const uint64_t since_ms = silent_since_ms.load(kRelaxed);
+  const uint64_t silent_ms = now_ms > since_ms ? now_ms - since_ms : 0;
+  // So long ago that it is no row of failures any more, as with max_fails.
+  const bool begins = since_ms == 0 || silent_ms > patience_ms + server.fail_timeout_ms;
+  if (begins) silent_since_ms.store(now_ms, kRelaxed);
+  return !begins && silent_ms >= patience_ms;
 }
 
 void note_nothing(const Server& server, uint64_t now_ms) {

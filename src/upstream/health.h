@@ -8,6 +8,7 @@
 
 namespace weir::upstream {
 
+// From good to bad.
 enum class Standing : uint8_t {
   kUp,
   kTrialDue,  // was down for fail_timeout: one request may try it (claim_trial)
@@ -30,6 +31,10 @@ bool claim_trial(const Server& server, uint64_t now_ms);
 
 void note_failure(const Server& server, uint64_t now_ms);
 void note_success(const Server& server);
+// A try was given up before it had an answer, because another server's came first. True: it has
+// failed, for the server has had longer than `patience_ms` for tries that were given up, and has
+// answered nothing to anybody.
+bool note_given_up(const Server& server, uint64_t now_ms, uint64_t patience_ms);
 // The trial ended for reasons that say nothing of the server: the next may come.
 void note_nothing(const Server& server, uint64_t now_ms);
 

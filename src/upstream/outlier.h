@@ -23,6 +23,13 @@ inline void note_answer(const Cluster& cluster, const Server& server, int status
   if (late_us != 0 && latency_us > late_us) state.slow.fetch_add(1, kRelaxed);
 }
 
+// A try was given up after so long without an answer: what is not late by now might have been in
+// time.
+inline void note_late(const Cluster& cluster, const Server& server, uint64_t waited_us) {
+  if (!cluster.outlier || cluster.outlier->latency_ms == 0) return;
+  if (waited_us > cluster.outlier->latency_ms * 1000) note_answer(cluster, server, 200, waited_us);
+}
+
 struct AnswerCounts {
   uint64_t answers = 0;
   uint64_t errors = 0;

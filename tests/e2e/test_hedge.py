@@ -288,21 +288,64 @@ def test_a_reload_leaves_both_alone():
         assert weir.get("/quick").body == b"a"
 
 
-def test_a_trial_that_nobody_waited_for_says_nothing():
-    with Backend("a", {"/slow": 0.3}) as a, Backend("b", {"/die": reset, "/slow": LONG_S}) as b:
-        trial = {"address": b.address, "max_fails": 1, "fail_timeout": "300ms"}
+def test_a_trial_without_an_answer_in_time_was_one_and_no_hedge_is_a_trial():
+    with Backend("a", {"/slow": 0.1}) as a, Backend("b", {"/die": reset, "/slow": LONG_S}) as b:
+        trial = {"address": b.address, "max_fails": 1, "fail_timeout": "2s"}
         with edge([a, trial], retry={"budget": "100%"}) as weir:
             for _ in range(2):
                 weir.get("/die")
             assert weir.metric("weir_upstream_server_up", server=b.address) == 0
             asked = len(b.requests)
-            time.sleep(0.4)
-            for _ in range(3):  # each of them tries it, and gives the trial back
+            time.sleep(2.1)
+            started = time.monotonic()
+            for _ in range(10):
                 assert timed(lambda: weir.get("/slow")).body == b"a"
-            assert len(b.requests) >= asked + 3
-            for _ in range(4):
-                assert weir.get("/quick").status == 200
+            # Were the next one due at once, half of them would be.
+            due = 1 + int((time.monotonic() - started) / 2)
+            assert asked < len(b.requests) <= asked + due
+            wait_for(lambda: weir.get("/quick").body == b"b")
             assert weir.metric("weir_upstream_server_up", server=b.address) == 1
+
+
+def test_a_server_that_answers_nothing_to_anybody_fails_after_the_read_timeout():
+    with Backend("a", {"/": LONG_S}) as a, Backend("b") as b:
+        hangs = {"address": a.address, "max_fails": 1, "fail_timeout": "60s"}
+        with edge([hangs, b], retry={"budget": "100%"}, timeouts={"read": "500ms"}) as weir:
+            def down():
+                assert weir.get().body == b"b"
+                return weir.metric("weir_upstream_server_up", server=a.address) == 0
+
+            wait_for(down)
+            won = hedges(weir, "won")
+            assert won >= 2
+            assert weir.metric("weir_upstream_failures_total", server=a.address,
+                               reason="timeout") == 1
+            for _ in range(4):
+                assert weir.get().body == b"b"
+            assert hedges(weir, "won") == won
+
+
+def test_a_server_that_answers_others_is_not_blamed():
+    with Backend("a", {"/": LONG_S}) as a, Backend("b") as b:
+        slow = {"address": a.address, "max_fails": 1, "fail_timeout": "60s"}
+        with edge([slow, b], retry={"budget": "100%"}, timeouts={"read": "200ms"}) as weir:
+            started = time.monotonic()
+            while time.monotonic() - started < 1 or len(a.requests) < 8:
+                assert weir.get().body == b"b"
+                assert weir.get("/quick").status == weir.get("/quick").status == 200
+            assert weir.metric("weir_upstream_failures_total") == 0
+
+
+def test_outlier_detection_sees_how_long_was_waited_in_vain():
+    outlier = {"latency": "20ms", "min_requests": 3, "max_ejected": "50%"}
+    with Backend("a", {"/": LONG_S}) as a, Backend("b") as b:
+        with edge([a, b], retry={"budget": "100%"}, outlier=outlier) as weir:
+            def ejected():
+                assert weir.get().body == b"b"
+                return weir.metric("weir_upstream_ejections_total", server=a.address,
+                                   reason="latency") == 1
+
+            wait_for(ejected)
 
 
 def test_a_client_with_a_cookie_stays_with_its_server():

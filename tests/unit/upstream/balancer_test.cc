@@ -163,6 +163,21 @@ TEST_CASE("a pick says whether it is the trial") {
   CHECK_FALSE(world.pick_whole(later_ms).trial);
 }
 
+TEST_CASE("a pick without a trial leaves one that is due to others") {
+  World world(Balance::kLeastConn);
+  world.add("a");
+  world.add("b").state->in_flight = 5;
+  note_failure(world.server(0), kNow - world.server(0).fail_timeout_ms);
+  Wish wish;
+  wish.no_trial = true;
+  CHECK(world.pick_wish(wish).server == &world.server(1));
+  CHECK(standing(world.server(0), kNow) == Standing::kTrialDue);
+  wish.bound = &world.server(0);
+  CHECK(world.pick_wish(wish).server == &world.server(1));
+  wish.no_trial = false;
+  CHECK(world.pick_wish(wish).trial);
+}
+
 TEST_CASE("max_fails: 0 is never down") {
   World world(Balance::kLeastConn);
   Server& server = world.add("a");

@@ -118,6 +118,23 @@ TEST_CASE("degraded servers are for when others cannot") {
   CHECK(world.share(20, kNow) == std::map<std::string, int>{{"a", 10}, {"b", 10}});
 }
 
+TEST_CASE("tries that were given up: a failure once the server has been silent for long enough") {
+  CheckedWorld world(Balance::kRoundRobin);
+  const Server& server = world.server(0);
+  constexpr uint64_t kPatience = 1'000;
+  const auto given_up = [&](uint64_t at_ms) { return note_given_up(server, at_ms, kPatience); };
+  CHECK_FALSE(given_up(kNow));
+  CHECK_FALSE(given_up(kNow + 999));
+  CHECK(given_up(kNow + 1'000));
+  CHECK(given_up(kNow + 1'001));
+  note_success(server);  // an answer to anybody
+  CHECK_FALSE(given_up(kNow + 1'500));
+  CHECK_FALSE(given_up(kNow + 1'400));  // by another worker's clock
+  // Two, with nothing asked for a long time in between.
+  CHECK_FALSE(given_up(kNow + 2'501 + server.fail_timeout_ms));
+  CHECK(given_up(kNow + 3'501 + server.fail_timeout_ms));
+}
+
 TEST_CASE("check record: it takes results in a row, in both directions") {
   CheckRecord record;
   const auto note = [&record](bool good) { return record.note(good, 2, 3); };
