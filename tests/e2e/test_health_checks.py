@@ -337,6 +337,24 @@ def test_a_server_that_comes_back_starts_slowly():
         assert 1 <= got.count(b"a") <= 90  # 20 by expectation; half of them without slow_start
 
 
+def test_no_panic_while_a_backup_is_well():
+    with Backend("a") as a, Backend("b") as b, Backend("spare") as spare:
+        servers = [{"address": a.address}, {"address": b.address},
+                   {"address": spare.address, "backup": True}]
+        with edge([], servers=servers, panic="60%") as weir:
+            a.status = b.status = "500 No"
+            wait_state(weir, a.address, "down")
+            wait_state(weir, b.address, "down")
+            assert set(names(weir)) == {"spare"}
+            assert weir.metric("weir_upstream_panic", upstream="app") == 0
+            spare.status = "500 No"
+            wait_for(lambda: weir.metric("weir_upstream_panic", upstream="app") == 1, 20)
+            assert set(names(weir)) == {"a", "b"}
+            spare.status = "200 OK"
+            weir.wait_line("the panic is over: 0 of 2 servers are well, and a backup is", 20)
+            assert set(names(weir)) == {"spare"}
+
+
 def test_panic_uses_all_and_says_so():
     backends = [Backend(name) for name in "abc"]
     try:

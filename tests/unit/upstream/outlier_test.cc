@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "net/clock.h"
 #include "upstream/census.h"
 #include "upstream/health.h"
 
@@ -185,6 +186,26 @@ TEST_CASE(
   CHECK(barrier(3, kEjected));
   cluster.panic = 0;
   CHECK_FALSE(barrier(3, kCheckFailed));
+}
+
+TEST_CASE("census: no panic while a backup is up, or due for the trial that may show it to be") {
+  Court court(3);
+  Cluster& cluster = court.cluster();
+  cluster.panic = 0.5;
+  cluster.servers[2].backup = true;
+  EndpointState& backup = *cluster.servers[2].state;
+  for (size_t i = 0; i < 2; ++i) cluster.servers[i].state->barriers = kCheckFailed;
+  const auto panics = [&] {
+    take_census(cluster);
+    return cluster.state->panic.load();
+  };
+  CHECK_FALSE(panics());
+  backup.down_until_ms = net::monotonic_ms() + 60'000;
+  CHECK(panics());
+  backup.down_until_ms = 1;
+  CHECK_FALSE(panics());
+  backup.barriers = kDrained;
+  CHECK(panics());
 }
 
 TEST_CASE("census: degraded servers are spared as long as half of the others are not") {
