@@ -249,6 +249,7 @@ class Exchange final : public net::Mortal,
   bool hedge_under_way() const;
   bool may_repeat() const;
   bool may_keep_for_replay(size_t bytes) const;
+  uint32_t counted_tries() const { return attempts_ - excused_; }
   bool may_retry(const Error& error, bool stale);
   bool has_time_for_retry() const;
   bool take_of_budget();
@@ -258,7 +259,8 @@ class Exchange final : public net::Mortal,
   std::string_view status_text(int status);
   uint32_t tries_made() const;
   std::string_view told_tries();
-  void try_again(std::string_view reason, bool keep_connection, bool at_once);
+  void try_again(std::string_view reason, bool keep_connection, bool excused);
+  void note_excused();
   uint64_t backoff_ms();
   void on_retry_timer();
   void stop_waiting();
@@ -400,6 +402,7 @@ class Exchange final : public net::Mortal,
   bool trial_ = false;   // it is the one that may show a server to be up again
   bool fresh_ = false;   // a connection that had served before was lost: others may be, too
   uint32_t attempts_ = 0;
+  uint32_t excused_ = 0;  // of them, that failed for no fault of a server
   uint32_t informational_ = 0;
   uint64_t attempt_started_us_ = 0;
   uint64_t answer_due_us_ = 0;  // since when the server has had all of the request

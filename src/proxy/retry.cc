@@ -56,12 +56,13 @@ bool Exchange::may_keep_for_replay(size_t bytes) const {
 }
 
 // `unread`: given back by a server that is well. `stale`: sent on a connection that the server may
-// have closed before. Neither is a try that failed: they are made good whatever is configured.
+// have closed before. Neither is a try that failed: they are made good whatever is configured, and
+// are none of retry.attempts.
 bool Exchange::may_retry(const Error& error, bool stale) {
   if (committed_ || local_ || replay_lost_ || response_begun_) return false;
   const upstream::RetryConfig& retry = cluster_->retry;
   const bool unread = error.retry == Retry::kNothingSent && error.kind == ErrorKind::kReset;
-  if (unread) return attempts_ < std::max(retry.attempts, limits::kAttemptsUnread);
+  if (unread) return excused_ + 1 < std::max(retry.attempts, limits::kAttemptsUnread);
   // No answer has come in time, or something that is none: only the configuration knows whether
   // that is worth another try.
   const bool no_answer =
@@ -70,13 +71,15 @@ bool Exchange::may_retry(const Error& error, bool stale) {
   if (error.retry == Retry::kNever && !no_answer) return false;
   const bool sent = error.retry != Retry::kNothingSent;
   if (sent && !may_repeat()) return false;
-  if (stale) return attempts_ < std::max(retry.attempts, limits::kAttempts);
-  if (attempts_ >= retry.attempts || !retry.covers(error) || !has_time_for_retry()) return false;
+  if (stale) return excused_ + 1 < std::max(retry.attempts, limits::kAttempts);
+  const bool any_left = counted_tries() < retry.attempts;
+  if (!any_left || !retry.covers(error) || !has_time_for_retry()) return false;
   return !sent || take_of_budget();  // nothing sent: nobody has worked on it
 }
 
 bool Exchange::has_time_for_retry() const {
-  return !deadline_.armed() || deadline_.left_ms() > cluster_->retry.backoff_max_ms(attempts_);
+  return !deadline_.armed() ||
+         deadline_.left_ms() > cluster_->retry.backoff_max_ms(counted_tries());
 }
 
 bool Exchange::take_of_budget() {
@@ -107,12 +110,16 @@ std::string_view Exchange::told_with(const upstream::EndpointState& server,
                         std::string_view(tenths, sizeof(tenths))});
 }
 
-// REQUIRES: may_retry(), or the like of it, said yes. `at_once`: it failed for no fault of a
+// REQUIRES: may_retry(), or the like of it, said yes. `excused`: it failed for no fault of a
 // server.
-void Exchange::try_again(std::string_view reason, bool keep_connection, bool at_once) {
+void Exchange::try_again(std::string_view reason, bool keep_connection, bool excused) {
   rare_counters().add("weir_upstream_retries_total",
                       {{"upstream", last_server_->upstream}, {"reason", std::string(reason)}});
-  tries().servers.add(*server_);
+  if (excused) {
+    note_excused();
+  } else {
+    tries().servers.add(*server_);
+  }
   settle_attempt(keep_connection);
   tell_try(*last_server_, reason, upstream_us_);
   ++epoch_;
@@ -121,7 +128,7 @@ void Exchange::try_again(std::string_view reason, bool keep_connection, bool at_
   replay_.take(held_request_);  // first what the failed server got, then what nobody got
   held_request_.swap(replay_);
   step_ = Step::kPick;
-  const uint64_t wait_ms = at_once ? 0 : backoff_ms();
+  const uint64_t wait_ms = excused ? 0 : backoff_ms();
   if (wait_ms == 0) {
     advance();
   } else {
@@ -129,10 +136,15 @@ void Exchange::try_again(std::string_view reason, bool keep_connection, bool at_
   }
 }
 
+void Exchange::note_excused() {
+  ++excused_;
+  tries().servers.add_excused(*server_);
+}
+
 // By lot between half of the most and the most: clients that failed together shall not come back
 // together.
 uint64_t Exchange::backoff_ms() {
-  const uint64_t max_ms = cluster_->retry.backoff_max_ms(attempts_);
+  const uint64_t max_ms = cluster_->retry.backoff_max_ms(counted_tries());
   if (max_ms == 0) return 0;
   uint32_t random = 0;
   worker_.random_bytes(reinterpret_cast<uint8_t*>(&random), sizeof(random));
@@ -164,7 +176,7 @@ void Exchange::stop_waiting() {
 bool Exchange::may_be_unwanted() {
   const upstream::RetryConfig& retry = cluster_->retry;
   if (!retry.lists(response_->status)) return false;
-  if (attempts_ >= retry.attempts && !hedge_under_way()) return false;
+  if (counted_tries() >= retry.attempts && !hedge_under_way()) return false;
   if (local_ || replay_lost_ || !may_repeat() || !has_time_for_retry()) return false;
   const bool large = response_->framing == http::Framing::kLength &&
                      response_->content_length > limits::kUnwantedAnswerBytes;
@@ -181,7 +193,8 @@ bool Exchange::awaits_rest_of_answer() const {
 bool Exchange::retry_answer() {
   tries_->timer.cancel();
   const bool hedged = hedge_under_way();
-  const bool more = !replay_lost_ && attempts_ < cluster_->retry.attempts && has_time_for_retry();
+  const bool any_left = counted_tries() < cluster_->retry.attempts;
+  const bool more = !replay_lost_ && any_left && has_time_for_retry();
   if (!hedged && (!more || !take_of_budget())) return false;
   if (response_done_) {
     tries_->answer = response_;

@@ -14,8 +14,11 @@ namespace weir::upstream {
 // Part of an exchange, made with its first failure. The servers are those of its snapshot.
 class TriedServers {
  public:
-  // Each once, who failed last at the end. When there is no room, who failed first is forgotten.
+  // Each once, who failed last at the end: it is the last to be taken again. When there is no room,
+  // who failed first is forgotten.
   void add(const Server& server);
+  // It failed the request for no fault of its own: the first to be taken again.
+  void add_excused(const Server& server);
   void clear() { count_ = 0; }
   std::span<const Server* const> all() const { return {servers_.data(), count_}; }
 

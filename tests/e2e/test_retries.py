@@ -82,6 +82,31 @@ def test_every_server_is_tried_once_before_one_is_tried_twice():
                        if line["attempts"] == 1)
 
 
+def stale(conn, _):
+    """Closes a kept connection just when its second request comes."""
+    if getattr(conn, "served", False):
+        return reset(conn, _)
+    conn.served = True
+    return conn.answer(conn.origin.name)
+
+
+def test_a_kept_connection_that_was_closed_is_none_of_the_attempts():
+    with Backend("a", answer=stale) as a:
+        for upstream in ({"retry": {"attempts": 2}}, {}):
+            with edge([dead_address(), a], **upstream) as weir, weir.client() as client:
+                assert [client.request().body for _ in range(8)] == [b"a"] * 8
+                tries = [line["tries"].split()[1::3] for line in weir.access_log(8)
+                         if line["attempts"] == 3]
+                assert ["connect", "reset", "200"] in tries, tries
+
+
+def test_after_a_connection_that_was_closed_another_server_is_asked():
+    with Backend("a", answer=stale) as a, Backend("b") as b, edge([a, b]) as weir:
+        with weir.client() as client:
+            assert [client.request().body for _ in range(3)] == [b"a", b"b", b"b"]
+        assert weir.access_log(3)[2]["tries"].startswith(f"{a.address} reset ")
+
+
 def test_without_a_section_it_is_one_retry_and_no_status():
     with Backend("a", answer=reset) as a, Backend("b", answer=reset) as b:
         with Backend("c", DOWN) as c, edge([a, b, c]) as weir:

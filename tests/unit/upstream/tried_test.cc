@@ -29,6 +29,21 @@ TEST_CASE("tried servers: each once, who failed last at the end") {
   CHECK(names(tried).empty());
 }
 
+TEST_CASE("tried servers: who was not to blame is the first to be taken again") {
+  World world(Balance::kLeastConn);
+  for (const char* name : {"a", "b", "c"}) world.add(name);
+  TriedServers tried;
+  tried.add(world.server(0));
+  tried.add_excused(world.server(1));
+  CHECK(names(tried) == "ba");
+  tried.add_excused(world.server(2));
+  CHECK(names(tried) == "cba");
+  tried.add_excused(world.server(0));
+  CHECK(names(tried) == "acb");
+  tried.add(world.server(0));
+  CHECK(names(tried) == "cba");
+}
+
 TEST_CASE("tried servers: of too many the first is forgotten") {
   World world(Balance::kLeastConn);
   for (size_t i = 0; i <= limits::kAttemptsMax; ++i) world.add(std::string(1, char('a' + i)));
@@ -37,6 +52,8 @@ TEST_CASE("tried servers: of too many the first is forgotten") {
   CHECK(tried.all().size() == limits::kAttemptsMax);
   CHECK(names(tried).front() == 'b');
   CHECK(names(tried).back() == char('a' + limits::kAttemptsMax));
+  tried.add_excused(world.server(0));  // of which there is no more to be known
+  CHECK(names(tried).front() == 'b');
 }
 
 TEST_CASE("pick: all servers that failed the request are avoided while there is another") {
