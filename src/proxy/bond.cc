@@ -16,6 +16,9 @@ const upstream::Server* Exchange::bound_server() {
   return bound ? &cluster_->servers[bond_->server] : nullptr;
 }
 
+// What a client is bound to the server of the present try for, others do not have.
+bool Exchange::is_bound_here() { return cluster_->sticky != nullptr && bound_server() == server_; }
+
 // The cookie names the server that has answered. A server that fails binds nobody.
 void Exchange::make_bond_cookie() {
   constexpr int kFirstOfServerErrors = 500;

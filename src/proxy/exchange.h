@@ -183,6 +183,7 @@ class Exchange final : public net::Mortal,
 
   // Sticky upstreams (bond.cc).
   const upstream::Server* bound_server();
+  bool is_bound_here();
   void make_bond_cookie();
   void tell_bond();
 

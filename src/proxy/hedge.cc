@@ -26,7 +26,7 @@ void HedgeTry::on_time() {
   // Nothing but waiting for a first sign of the server: an interim answer is one.
   const bool waits = exchange.step_ == Step::kConnect || exchange.step_ == Step::kAwait;
   const bool quiet = exchange.informational_ == 0 && !exchange.awaits_rest_of_answer();
-  if (!waits || !quiet || exchange.attempts_ != 1 || is_bound() || !take_place()) {
+  if (!waits || !quiet || exchange.attempts_ != 1 || exchange.is_bound_here() || !take_place()) {
     state_ = State::kOver;
     return;
   }
@@ -34,11 +34,6 @@ void HedgeTry::on_time() {
   started_us_ = exchange.worker_.net().now_us();
   conn_ = &exchange.worker_.pools().of(*server_).lease(*exchange.cluster_, *server_, *this, false);
   if (conn_->ready()) send();
-}
-
-// What a client is bound to its server for, others do not have.
-bool HedgeTry::is_bound() {
-  return exchange_.cluster_->sticky != nullptr && exchange_.bound_server() == exchange_.server_;
 }
 
 // A server that is not the first one's, and only if it is up and free at once: who waits for a

@@ -36,7 +36,6 @@ class HedgeTry final : public upstream::ConnUser {
   enum class State : uint8_t { kWaiting, kUnderWay, kPassesOn, kOver };
 
   void on_time();
-  bool is_bound();
   bool take_place();
   void give_back_place();
   void send();

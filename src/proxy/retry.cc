@@ -136,8 +136,10 @@ void Exchange::try_again(std::string_view reason, bool keep_connection, bool exc
   }
 }
 
+// Who is bound to the server has its session there: it is asked once more, on a fresh connection.
+// Others have a second server at hand that is surely there.
 void Exchange::note_excused() {
-  ++excused_;
+  if (++excused_ == 1 && is_bound_here()) return;
   tries().servers.add_excused(*server_);
 }
 

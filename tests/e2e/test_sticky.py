@@ -18,6 +18,10 @@ SECRET = "0123456789abcdef0123456789abcdef"
 
 
 def named(conn, request):
+    conn.served = getattr(conn, "served", 0) + 1
+    if conn.served == conn.origin.close_on:
+        conn.reset()
+        return False
     if request.target == "/held":
         assert conn.origin.go_on.wait(20)
         return conn.answer("held")
@@ -33,6 +37,7 @@ class World:
         self.origins = [Origin(by_request(named)) for _ in range(3)]
         for origin in self.origins:
             origin.go_on = threading.Event()
+            origin.close_on = 0
         servers = [{"address": o.address, **(server or {})} for o in self.origins]
         upstreams = {"app": {"servers": servers, "sticky": {}, "balance": "round_robin",
                              **(upstream or {})}}
@@ -142,6 +147,18 @@ def test_a_server_that_dies_hands_its_clients_on():
         moved = world.origin_of(answer)
         assert moved is not origin
         assert_bound(world, cookie_of(answer), moved)
+
+
+def test_a_kept_connection_that_was_closed_moves_nobody():
+    with World() as world:
+        cookie, origin = world.bind()
+        for other in world.origins:
+            other.close_on = 2  # the second request of each connection
+        assert_bound(world, cookie, origin)
+        assert max(line["attempts"] for line in world.weir.access_log(7)) == 2
+        origin.stop()  # that one is really gone
+        answer = world.get(cookie)
+        assert answer.status == 200 and world.origin_of(answer) is not origin
 
 
 def test_drained_its_own_stay_and_nobody_comes():
