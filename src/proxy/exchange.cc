@@ -401,8 +401,10 @@ void Exchange::on_client_failed(ErrorKind kind, const char* detail) {
   fail(error);
 }
 
+// One that waits for a place, or for its next try, would be served for nobody.
 void Exchange::on_client_eof() {
-  if (ends_on_eof_) on_client_failed(ErrorKind::kReset, "client closed before its turn");
+  if (!ends_on_eof_ && step_ != Step::kPick) return;
+  on_client_failed(ErrorKind::kReset, "client closed before its turn");
 }
 
 void Exchange::on_deadline() {

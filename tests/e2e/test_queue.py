@@ -8,6 +8,7 @@ import time
 
 import pytest
 from support.origin import Origin, by_request
+from support.raw import RawClient
 from support.waiting import wait_for
 from support.weir import Weir
 
@@ -165,12 +166,13 @@ def test_nobody_waits_where_max_pending_is_zero():
 
 # ---- leaving the queue -------------------------------------------------------------------------
 
-def test_a_client_that_leaves_gives_its_turn_away():
+@pytest.mark.parametrize("leave", [RawClient.reset, RawClient.half_close])
+def test_a_client_that_leaves_gives_its_turn_away(leave):
     with Gate() as gate, weir_for(gate, breaker={"max_connections": 1}, workers=2) as weir:
         first = ask(weir, "/0")
         wait_for(lambda: gate.targets() == ["/0"])
         leaver, stayer = queue_up(weir, ["/leaver", "/stayer"])
-        leaver.reset()
+        leave(leaver)
         wait_pending(weir, 1)
         gate.let_go("/0")
         wait_for(lambda: gate.targets() == ["/stayer"])

@@ -10,6 +10,7 @@ import time
 import pytest
 from support import h2_origin
 from support.origin import Origin, by_request
+from support.raw import RawClient
 from support.waiting import wait_for
 from support.weir import Weir
 
@@ -374,7 +375,8 @@ def test_the_total_time_is_over_all_tries():
         released.set()
 
 
-def test_a_client_that_leaves_while_its_retry_waits():
+@pytest.mark.parametrize("leave", [RawClient.reset, RawClient.half_close])
+def test_a_client_that_leaves_while_its_retry_waits(leave):
     with Backend("a", DOWN) as a:
         retry = {"on": [503], "attempts": 3, "backoff": "10s", "budget": "100%"}
         with edge([a], retry) as weir:
@@ -382,7 +384,7 @@ def test_a_client_that_leaves_while_its_retry_waits():
             client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             wait_for(lambda: len(a.requests) == 2)
             wait_for(lambda: weir.metric("weir_upstream_retries_total") == 2)
-            client.reset()
+            leave(client)
             wait_for(lambda: weir.metric("requests_in_flight") == 0)
             line = weir.access_log(1)[0]
             assert line["status"] == 499 and line["attempts"] == 2
