@@ -54,7 +54,9 @@ void note_failure(const Server& server, uint64_t now_ms) {
     return;
   }
   uint32_t fails = 1;
-  if (now_ms - state.window_start_ms.load(kRelaxed) > server.fail_timeout_ms) {
+  const uint64_t start_ms = state.window_start_ms.load(kRelaxed);
+  // Another worker's clock may be ahead.
+  if (now_ms > start_ms && now_ms - start_ms > server.fail_timeout_ms) {
     state.window_start_ms.store(now_ms, kRelaxed);
     state.fails.store(1, kRelaxed);
   } else {

@@ -118,6 +118,17 @@ TEST_CASE("degraded servers are for when others cannot") {
   CHECK(world.share(20, kNow) == std::map<std::string, int>{{"a", 10}, {"b", 10}});
 }
 
+TEST_CASE("failures are counted together though the clocks of workers differ") {
+  CheckedWorld world(Balance::kRoundRobin);
+  Server& server = world.server(0);
+  server.max_fails = 3;
+  note_failure(server, kNow);
+  note_failure(server, kNow - 1);
+  CHECK(standing(server, kNow) == Standing::kUp);
+  note_failure(server, kNow);
+  CHECK(standing(server, kNow) == Standing::kDown);
+}
+
 TEST_CASE("tries that were given up: a failure once the server has been silent for long enough") {
   CheckedWorld world(Balance::kRoundRobin);
   const Server& server = world.server(0);
