@@ -417,7 +417,10 @@ void add_cache(Families& families, const Workers& workers, proxy::AnswerStore* a
   for (const One& one : all) add_single(families, one.name, one.help, one.type, one.value);
 }
 
-void add_rare(Families& families) {
+void add_rare(Families& families, StatusSource& source) {
+  proxy::RareCounters::Servers servers;
+  for (const auto& state : source.endpoints()) servers.emplace(state->upstream, state->server);
+  proxy::rare_counters().keep_servers(servers);
   static constexpr std::pair<const char*, const char*> kFamilies[] = {
       {"weir_upstream_failures_total", "Tries at a server that failed, by reason."},
       {"weir_upstream_refused_total", "Requests that no server had room for, by reason."},
@@ -504,7 +507,7 @@ std::string metrics_text(StatusSource& source) {
   add_cache(families, workers, snapshot == nullptr ? nullptr : snapshot->answers);
   add_handshakes(families, workers);
   add_compression(families, workers);
-  add_rare(families);
+  add_rare(families, source);
   add_daemon(families, source, workers);
   add_process(families);
   std::ostringstream out;

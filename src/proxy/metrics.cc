@@ -123,6 +123,20 @@ RareCounters::Values RareCounters::values() const {
   return values_;
 }
 
+void RareCounters::keep_servers(const Servers& servers) {
+  const auto has_left = [&servers](const Values::value_type& value) {
+    const std::string* upstream = nullptr;
+    const std::string* server = nullptr;
+    for (const auto& [name, text] : value.first.second) {
+      if (name == "upstream") upstream = &text;
+      if (name == "server") server = &text;
+    }
+    return upstream != nullptr && server != nullptr && !servers.contains({*upstream, *server});
+  };
+  const std::lock_guard lock(mutex_);
+  std::erase_if(values_, has_left);
+}
+
 RareCounters& rare_counters() {
   static RareCounters counters;
   return counters;

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -190,6 +191,9 @@ class RareCounters {
   void add(const char* metric,
            std::initializer_list<std::pair<const char*, std::string_view>> labels, uint64_t n = 1);
   Values values() const;
+  // Of servers, what is of none of these (upstream, server) is forgotten: they come and go.
+  using Servers = std::set<std::pair<std::string, std::string>>;
+  void keep_servers(const Servers& servers);
 
  private:
   mutable std::mutex mutex_;

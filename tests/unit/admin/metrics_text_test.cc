@@ -103,8 +103,15 @@ TEST_CASE("rare events keep their labels") {
   proxy::rare_counters().add("weir_upstream_failures_total",
                              {{"upstream", "u"}, {"server", "s"}, {"reason", "timeout"}}, 2);
   proxy::rare_counters().add("weir_connections_refused_total", {{"reason", "max_connections"}});
+  proxy::rare_counters().add("weir_upstream_failures_total",
+                             {{"upstream", "u"}, {"server", "gone"}, {"reason", "timeout"}});
+  proxy::rare_counters().add("weir_upstream_retries_total", {{"upstream", "u"}, {"reason", "502"}});
   FakeSource source;
+  source.add_cluster("u", {"s"});
+  source.add_cluster("v", {"gone"});  // that is another one
   const std::string text = metrics_text(source);
+  CHECK(text.find(R"(server="gone",reason)") == std::string::npos);
+  CHECK(has_line(text, R"(weir_upstream_retries_total{upstream="u",reason="502"} 1)"));
   CHECK(has_line(text,
                  R"(weir_upstream_failures_total{upstream="u",server="s",reason="timeout"} 2)"));
   CHECK(has_line(text, R"(weir_connections_refused_total{reason="max_connections"} 1)"));
