@@ -85,6 +85,10 @@ inline constexpr uint32_t kHashProbes = 256;
 // not.
 inline constexpr size_t kCheckBodyBytes = 64 * 1024;
 
+// Addresses that left the name of a server, whose checks are remembered. Reached: who left first is
+// forgotten.
+inline constexpr size_t kAddressesRemembered = 64;
+
 // Active checks that are under way at once. Reached: the next ones wait.
 inline constexpr uint32_t kChecksAtOnce = 256;
 

@@ -5,9 +5,10 @@
 
 namespace weir::upstream {
 
-// Begins as good: a server that nobody has looked at yet is used.
 class CheckRecord {
  public:
+  CheckRecord() = default;  // good: a server that nobody has looked at yet is used
+  explicit CheckRecord(bool good) : good_(good) {}
   // It takes so many results in a row that speak against the present state. True: it has changed.
   bool note(bool good, uint32_t good_after, uint32_t bad_after) {
     if (good == good_) {

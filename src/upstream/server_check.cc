@@ -20,6 +20,8 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // First checks come soon, but not all in one moment.
 constexpr uint64_t kFirstWithinMs = 1'000;
 constexpr uint64_t kWaitForRoomMs = 20;
+// What was found at an address that left its name says little of who has it later.
+constexpr uint64_t kRememberedMs = 600'000;
 
 uint64_t unix_ms() {
   using std::chrono::milliseconds;
@@ -39,8 +41,9 @@ uint64_t CheckContext::random_below(uint64_t bound) {
 // One address, and when it is asked next.
 class ServerCheck::AddressCheck final : public Probe::Owner {
  public:
-  AddressCheck(ServerCheck& owner, const net::SocketAddress& where)
+  AddressCheck(ServerCheck& owner, const net::SocketAddress& where, Found before)
       : address(where),
+        found(std::move(before)),
         owner_(owner),
         probe_(owner.context_.worker, *this, *owner.cluster_, owner.server(), where),
         next_(owner.context_.worker.timers(), this,
@@ -55,9 +58,7 @@ class ServerCheck::AddressCheck final : public Probe::Owner {
   AddressCheck& operator=(const AddressCheck&) = delete;
 
   const net::SocketAddress address;
-  CheckRecord up;
-  CheckRecord quick;
-  ProbeResult last;
+  Found found;
 
  private:
   void on_time() {
@@ -83,12 +84,12 @@ class ServerCheck::AddressCheck final : public Probe::Owner {
   }
 
   void take(const ProbeResult& result, const CheckConfig& check) {
-    last = result;
-    up.note(result.passed, check.healthy_after, check.unhealthy_after);
+    found.last = result;
+    found.up.note(result.passed, check.healthy_after, check.unhealthy_after);
     if (result.passed) {
       const bool in_time =
           check.degraded_over_ms == 0 || result.latency_us <= check.degraded_over_ms * 1000;
-      quick.note(in_time, check.healthy_after, check.unhealthy_after);
+      found.quick.note(in_time, check.healthy_after, check.unhealthy_after);
       owner_.report_.latency_us = result.latency_us;
     }
     owner_.report_.checked_unix_ms = unix_ms();
@@ -135,11 +136,34 @@ void ServerCheck::follow_addresses() {
     const auto known = std::find_if(before.begin(), before.end(), [&](const auto& one) {
       return one != nullptr && one->address == address;
     });
-    addresses_.push_back(known == before.end() ? std::make_unique<AddressCheck>(*this, address)
-                                               : std::move(*known));
+    addresses_.push_back(known == before.end()
+                             ? std::make_unique<AddressCheck>(*this, address, recall(address))
+                             : std::move(*known));
+  }
+  for (const auto& gone : before) {
+    if (gone != nullptr) remember(*gone);
   }
   before.clear();
   judge();
+}
+
+// A new address of a server that is down has to show first that it is better.
+ServerCheck::Found ServerCheck::recall(const net::SocketAddress& address) {
+  const uint64_t now_ms = context_.worker.now_ms();
+  std::erase_if(left_, [now_ms](const Left& left) { return now_ms - left.at_ms > kRememberedMs; });
+  const auto known = std::find_if(left_.begin(), left_.end(),
+                                  [&address](const Left& left) { return left.address == address; });
+  if (known == left_.end()) {
+    return {CheckRecord((state().barriers.load(kRelaxed) & kCheckFailed) == 0), {}, {}};
+  }
+  Found found = std::move(known->found);
+  left_.erase(known);
+  return found;
+}
+
+void ServerCheck::remember(const AddressCheck& gone) {
+  if (left_.size() == limits::kAddressesRemembered) left_.erase(left_.begin());
+  left_.push_back({gone.address, gone.found, context_.worker.now_ms()});
 }
 
 void ServerCheck::judge() {
@@ -149,13 +173,13 @@ void ServerCheck::judge() {
   size_t in_time = 0;
   AddressList unwell;
   for (const auto& one : addresses_) {
-    if (!one->up.good()) {
-      bad = one.get();
+    if (!one->found.up.good()) {
+      if (bad == nullptr || !one->found.last.reason.empty()) bad = one.get();
       unwell.push_back(one->address);
       continue;
     }
     ++well;
-    if (one->quick.good()) {
+    if (one->found.quick.good()) {
       ++in_time;
     } else {
       late = one.get();
@@ -165,13 +189,14 @@ void ServerCheck::judge() {
   state().set_unwell(std::move(unwell));
   const std::string where =
       bad != nullptr && addresses_.size() > 1 ? " at " + bad->address.text() : "";
-  set_up(well > 0,
-         bad == nullptr || bad->last.passed ? std::string() : "check: " + bad->last.reason + where);
+  set_up(well > 0, bad == nullptr || bad->found.last.reason.empty()
+                       ? std::string()
+                       : "check: " + bad->found.last.reason + where);
   if (well > 0) {
     set_degraded(in_time == 0, late == nullptr
                                    ? std::string()
                                    : fmt::format("degraded: the check took {} ms, more than {} ms",
-                                                 late->last.latency_us / 1000,
+                                                 late->found.last.latency_us / 1000,
                                                  cluster_->check->degraded_over_ms));
   }
   state().set_check_report(report_);

@@ -41,8 +41,23 @@ class ServerCheck {
 
  private:
   class AddressCheck;
+  // What the checks have found at an address.
+  struct Found {
+    CheckRecord up;
+    CheckRecord quick;
+    ProbeResult last;
+  };
+  // That left the name. It may come back at any time: many names tell a few of their addresses by
+  // turns.
+  struct Left {
+    net::SocketAddress address;
+    Found found;
+    uint64_t at_ms;
+  };
   const Server& server() const { return cluster_->servers[server_]; }
   EndpointState& state() const { return *server().state; }
+  Found recall(const net::SocketAddress& address);
+  void remember(const AddressCheck& gone);
   void judge();
   void set_up(bool up, const std::string& why);
   void set_degraded(bool degraded, const std::string& why);
@@ -52,6 +67,7 @@ class ServerCheck {
   size_t server_;
   std::vector<std::unique_ptr<AddressCheck>> addresses_;  // of the version below
   uint32_t version_ = 0;
+  std::vector<Left> left_;  // who left first at the front
   CheckReport report_;
 };
 

@@ -8,10 +8,12 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from datetime import datetime, timezone
 
 import pytest
+from support.dns import Dns
 from support.h2_origin import h2
 from support.origin import Origin, by_request
 from support.tls import Certificate
@@ -33,6 +35,7 @@ class Backend(Origin):
         self.health_body = b"fine"
         self.pause_s = 0
         self.checks = []  # when they came
+        self.hold = lambda: None
         super().__init__(by_request(self._answer), **options)
 
     def _answer(self, conn, request):
@@ -40,6 +43,7 @@ class Backend(Origin):
             return conn.answer(self.name)
         self.checks.append(time.monotonic())
         time.sleep(self.pause_s)
+        self.hold()
         return conn.answer(self.health_body, status=self.status)
 
 
@@ -266,6 +270,66 @@ def test_every_address_of_a_name_is_checked(tmp_path):
                 b.status = "500 No"
                 found = wait_state(weir, name, "down")
                 assert re.search(r"check: status 500 at (127|\[::1)", found["reason"])
+
+
+def named_edge(dns, origin, check):
+    """app.test, with the port of that origin"""
+    return Weir({"app": {"servers": [{"address": f"app.test:{origin.port}"}],
+                         "health_check": {**QUICK, **check}}},
+                [{"hosts": ["*"], "routes": [{"path": "/", "upstream": "app"}]}],
+                environment=dns.environment())
+
+
+def rename(weir, dns, address):
+    """The name means that address from now on."""
+    dns.names["app.test"] = ([address], 1)
+
+    def followed():
+        servers = json.loads(weir.admin("/status")[1])["upstreams"]["app"]["servers"]
+        return servers[0]["addresses"][0].startswith(address + ":")
+    wait_for(followed, 20)
+
+
+def test_a_name_whose_answers_take_turns_is_judged_by_all_of_them():
+    first, second = "127.0.0.1", "127.0.0.2"
+    with Backend("a") as a, Backend("b", host=second, port=a.port) as b, \
+            Dns({"app.test": ([first], 1)}) as dns:
+        a.status = b.status = "500 No"
+        # More than the checks of one turn, which lasts for about a second.
+        with named_edge(dns, a, {"interval": "300ms", "unhealthy_after": 8}) as weir:
+            name = f"app.test:{a.port}"
+
+            def both_are_down():
+                states = set()
+                for address in (second, first):
+                    rename(weir, dns, address)
+                    states.add(server_of(weir, name)["state"])
+                return states == {"down"}
+            wait_for(both_are_down, 60)
+            b.status = "200 OK"
+            rename(weir, dns, second)
+            wait_state(weir, name, "up")
+
+
+def test_a_new_address_of_a_server_that_is_down_passes_its_checks_first():
+    second = "127.0.0.2"
+    released = threading.Event()
+    with Backend("a") as a, Backend("b", host=second, port=a.port) as b, \
+            Dns({"app.test": (["127.0.0.1"], 1)}) as dns:
+        a.status = "500 No"
+        b.status = "200 OK"
+        with named_edge(dns, a, {"timeout": "20s"}) as weir:
+            name = f"app.test:{a.port}"
+            reason = wait_state(weir, name, "down")["reason"]
+            b.hold = lambda: released.wait(20)
+            rename(weir, dns, second)
+            wait_for(lambda: b.checks)
+            found = server_of(weir, name)
+            assert found["state"] == "down" and found["reason"] == reason
+            assert weir.get().status == 503
+            released.set()
+            wait_state(weir, name, "up")
+            assert names(weir, 2) == ["b", "b"]
 
 
 @pytest.mark.parametrize("version, preface", [
