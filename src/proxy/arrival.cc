@@ -34,7 +34,6 @@ Arrival::Arrival(ProxyWorker& worker, Client&& client)
 void Arrival::on_bytes(std::string_view bytes) {
   switch (phase_) {
     case Phase::kProxyHeader: take_proxy_header(bytes); return;
-    case Phase::kHello: begin_tls(bytes); return;
     case Phase::kProtocol: read_protocol(bytes); return;
     case Phase::kRefused:
       refused_bytes_ += bytes.size();
@@ -68,7 +67,7 @@ void Arrival::on_broken(int) {
 void Arrival::on_timeout() {
   if (phase_ == Phase::kProxyHeader) {
     refuse_proxy_header("header timeout");
-  } else if (phase_ == Phase::kHello || phase_ == Phase::kHandshake) {
+  } else if (phase_ == Phase::kHandshake || (phase_ == Phase::kProtocol && owes_hello())) {
     fail_tls("timeout");
   } else {
     end();
@@ -78,9 +77,7 @@ void Arrival::on_timeout() {
 // A client that has just connected has a request on its way: whoever speaks with it then lets it
 // have its answer. One that has not said a word need not be waited for as long as it may take.
 void Arrival::drain() {
-  const bool silent =
-      phase_ == Phase::kProxyHeader || phase_ == Phase::kHello || phase_ == Phase::kProtocol;
-  if (silent) {
+  if (phase_ == Phase::kProxyHeader || phase_ == Phase::kProtocol) {
     timer_.arm_ms(std::min(timer_.left_ms(), limits::kLastRequestMs));
   }
 }
@@ -116,10 +113,15 @@ void Arrival::take_proxy_header(std::string_view bytes) {
 
 // What comes next is the client's own.
 void Arrival::await_protocol() {
-  const ListenerConfig& listener = worker_.listener_config(client_.slot);
-  const bool is_tls = listener.tls != nullptr;
-  phase_ = is_tls ? Phase::kHello : Phase::kProtocol;
-  timer_.arm_ms(is_tls ? listener.timeouts.handshake_ms : listener.timeouts.header_ms);
+  const ListenerTimeouts& timeouts = worker_.listener_config(client_.slot).timeouts;
+  phase_ = Phase::kProtocol;
+  timer_.arm_ms(owes_hello() ? timeouts.handshake_ms : timeouts.header_ms);
+}
+
+// By the rules of now: a reload may have given the listener TLS, or taken it away, since the client
+// connected. One that has begun to speak in the clear goes on so.
+bool Arrival::owes_hello() const {
+  return held_.empty() && worker_.listener_config(client_.slot).tls != nullptr;
 }
 
 // No answer: nobody knows in which protocol.
@@ -194,6 +196,10 @@ void Arrival::refuse_plain_http() {
 // In the clear: a client with prior knowledge says so by the preface (RFC 9113 3.3). On a listener
 // for nothing else, its absence is an error of HTTP/2.
 void Arrival::read_protocol(std::string_view bytes) {
+  if (owes_hello()) {
+    begin_tls(bytes);
+    return;
+  }
   const Protocols& protocols = worker_.listener_config(client_.slot).protocols;
   if (!protocols.h2c) {
     become_h1(bytes);

@@ -31,9 +31,8 @@ class Arrival final : public ClientConnection {
   // In this order; what a listener does not ask for is skipped.
   enum class Phase : uint8_t {
     kProxyHeader,  // who the client is, by the balancer in front
-    kHello,        // TLS: its first byte
-    kHandshake,    // TLS: until on_connected()
-    kProtocol,     // HTTP/1.1 or HTTP/2, by ALPN or by the first bytes
+    kProtocol,     // TLS, HTTP/1.1 or HTTP/2, by the first bytes
+    kHandshake,    // TLS: until on_connected(), where ALPN tells which HTTP
     kRefused,      // told so in the clear; what it still sends is thrown away
     kOver,
   };
@@ -48,6 +47,7 @@ class Arrival final : public ClientConnection {
   void take_proxy_header(std::string_view bytes);
   void refuse_proxy_header(const char* reason);
   void await_protocol();
+  bool owes_hello() const;
   void begin_tls(std::string_view bytes);
   void refuse_plain_http();
   void fail_tls(const char* why);

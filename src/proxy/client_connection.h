@@ -22,7 +22,7 @@ struct Client {
   std::unique_ptr<net::Stream> stream;
   http::Address peer;
   uint32_t slot = 0;      // of ProxyWorker: its listener
-  bool outdated = false;  // came in under rules for certificates that are no more: it is to leave
+  bool outdated = false;  // came in under rules for TLS that are no more: it is to leave
   Seat seat;
   std::unique_ptr<http::ConnectionEnds> ends;  // as a PROXY header told; null: the socket's
 };

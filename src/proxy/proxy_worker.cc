@@ -25,8 +25,9 @@ namespace {
 // How often answers of the cache are looked at that nobody asks for any more.
 constexpr uint64_t kSweepTickMs = 200;
 
-// For certificates of clients.
-bool asks_alike(const ListenerConfig& a, const ListenerConfig& b) {
+// Whom the one lets in, the other does: in the clear or by TLS, and by certificates of clients.
+bool admit_alike(const ListenerConfig& a, const ListenerConfig& b) {
+  if ((a.tls == nullptr) != (b.tls == nullptr)) return false;
   const bool a_asks = a.tls != nullptr && a.tls->asks_for_certificate();
   const bool b_asks = b.tls != nullptr && b.tls->asks_for_certificate();
   return a_asks && b_asks ? a.tls->asks_like(*b.tls) : a_asks == b_asks;
@@ -107,7 +108,7 @@ void ProxyWorker::publish(std::shared_ptr<const Snapshot> snapshot,
     if (slots_.size() <= slots[i]) slots_.resize(slots[i] + 1);
     Slot& slot = slots_[slots[i]];
     const ListenerConfig& now = epoch_->snapshot->listeners[i];
-    const bool outdated = slot.epoch != nullptr && !asks_alike(listener_config(slots[i]), now);
+    const bool outdated = slot.epoch != nullptr && !admit_alike(listener_config(slots[i]), now);
     slot.epoch = epoch_;
     slot.index = i;
     if (slot.socket != nullptr) slot.socket->tune(now.socket);

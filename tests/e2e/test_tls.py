@@ -322,6 +322,35 @@ def test_a_reload_takes_renewed_files(made, tmp_path):
             assert old.request("GET", "/", host="localhost").status == 200
 
 
+def test_a_reload_may_take_tls_off_a_listener_and_put_it_on(made):
+    with tls_weir(made["ec"]) as weir:
+        listener = weir.config["listeners"]["http"]
+        listener["address"] = weir.ports["http"]
+
+        def reload_with(tls):
+            listener.pop("tls", None)
+            listener.update(tls)
+            weir.write_config()
+            weir.reload()
+
+        with RawClient(weir.address) as silent, TlsClient(weir.address) as known:
+            assert known.request("GET", "/", host="localhost").status == 200
+            with MemoryTls(weir.address) as other:
+                hello = other.begin()
+            reload_with({})
+            known.assert_closed()
+            silent.send(hello)
+            # Closed when it took too long to say so.
+            assert re.match(rb"HTTP/1.1 400 |$", silent.read_all())
+        assert weir.process.poll() is None
+        with RawClient(weir.address) as known:
+            assert known.request("GET", "/", host="localhost").body == b"http localhost"
+            reload_with({"tls": {}})
+            known.assert_closed()
+        with TlsClient(weir.address) as client:
+            assert client.request("GET", "/", host="localhost").body == b"https localhost"
+
+
 def test_check_names_file_and_reason(made, tmp_path):
     broken = tmp_path / "broken.crt"
     broken.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
