@@ -50,8 +50,7 @@ struct Build {
   options::Defaults defaults = {};
   // By pattern: compiled once, however many routes have it.
   std::unordered_map<std::string, std::shared_ptr<const proxy::Regex>> regexes = {};
-  // Upstreams and their files of members.
-  std::vector<std::pair<std::string, std::string>> member_files = {};
+  std::vector<MemberFile> member_files = {};
   filters::rate_limit::Limits rate_limits = {};
   filters::cache::StoreOptions store = {};
   bool uses_cache = false;  // some level has `cache`

@@ -56,16 +56,15 @@ std::string parse_members(const std::string& text, const std::string& path,
 
 // `shown`: the path as messages may have it.
 void read_file(Build& build, const std::string& path, const std::string& shown,
-               const upstream::Cluster& cluster, MemberFiles::File& file) {
+               const upstream::Cluster& cluster, MemberFiles::File& file, std::string& seen) {
   const auto& read =
       build.environment.member_file ? build.environment.member_file : build.environment.file;
   Result<std::string> text = read(path, limits::kMembersFileBytes);
   std::vector<upstream::Server> servers;
   if (text.ok()) {
-    file.seen = text.value();
-    file.error = parse_members(text.value(), shown, cluster, servers);
+    seen = std::move(text.value());
+    file.error = parse_members(seen, shown, cluster, servers);
   } else {
-    file.seen.clear();
     file.error = shown + ": cannot be read: " + text.error();
   }
   if (file.error.empty()) {
@@ -91,8 +90,8 @@ void build_members(Build& build, options::MapReader& upstream, upstream::Cluster
   MemberFiles::File& file = memory.of(cluster.name, path);
   const std::string shown = node->secret() ? node->shown() : path;
   cluster.members_from = "servers_file " + shown;
-  read_file(build, path, shown, cluster, file);
-  build.member_files.emplace_back(cluster.name, path);
+  std::string& seen = build.member_files.emplace_back(MemberFile{cluster.name, path, {}}).seen;
+  read_file(build, path, shown, cluster, file, seen);
   if (!file.error.empty()) {
     cluster.members_error = "servers_file is not followed: " + file.error;
     build.problems.warning(*node, "is not followed: " + file.error,

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -101,7 +102,8 @@ bool read_file(const std::string& path, std::string& out) {
 struct Source {
   Documents documents;                                 // substituted, included files in the first
   std::unordered_map<std::string, std::string> files;  // that it names, by path
-  std::vector<std::pair<std::string, std::string>> member_files;
+  std::map<std::pair<std::string, bool>, std::shared_ptr<const proxy::files::Root>> roots;
+  int64_t unix_s = 0;  // when
 };
 
 namespace {
@@ -139,14 +141,21 @@ LoadResult load_text(std::string_view text, const std::string& file,
       if (content.ok()) source->files[path] = content.value();
       return content;
     };
+    keeping.files_root = [&](const std::string& path, bool follows_links) {
+      auto root = environment.files_root(path, follows_links);
+      if (root.ok()) source->roots[{path, follows_links}] = root.value();
+      return root;
+    };
+    source->unix_s = environment.unix_s();
+    keeping.unix_s = [&] { return source->unix_s; };
     Build build{keeping, problems, *snapshot, {}, {}, {}, {}, {}};
     if (build_all(build, root)) {
       result.description = describe(root, build.defaults);
       result.snapshot = std::move(snapshot);
       if (build.uses_cache) result.cache = build.store;
-      source->member_files = std::move(build.member_files);
+      result.member_files = std::move(build.member_files);
       result.srv_names = std::move(build.srv_names);
-      const bool followed = !source->member_files.empty() || !result.srv_names.empty();
+      const bool followed = !result.member_files.empty() || !result.srv_names.empty();
       if (followed) result.source = std::move(source);
     }
   }
@@ -166,20 +175,24 @@ LoadResult rebuild(const std::shared_ptr<const Source>& source, const Environmen
     if (found == source->files.end()) return Result<std::string>::failure("it was not read before");
     return Result<std::string>(found->second);
   };
+  kept.files_root = [&source](const std::string& path, bool follows_links) {
+    using Root = Result<std::shared_ptr<const proxy::files::Root>>;
+    const auto found = source->roots.find({path, follows_links});
+    return found == source->roots.end() ? Root::failure("it was not opened before")
+                                        : Root(found->second);
+  };
+  kept.unix_s = [&source] { return source->unix_s; };
   Build build{kept, problems, *snapshot, {}, {}, {}, {}, {}};
   if (build_all(build, *source->documents.front()->root)) {
     result.snapshot = std::move(snapshot);
     if (build.uses_cache) result.cache = build.store;
   }
   result.source = source;
+  result.member_files = std::move(build.member_files);
   result.srv_names = std::move(build.srv_names);
   result.errors = problems.errors();
   result.warnings = problems.warnings();
   return result;
-}
-
-const std::vector<std::pair<std::string, std::string>>& member_files_of(const Source& source) {
-  return source.member_files;
 }
 
 LoadResult load(const std::string& path, const Environment& environment) {

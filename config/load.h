@@ -25,6 +25,7 @@ struct LoadResult {
   std::shared_ptr<const proxy::ConfigDescription> description;  // null when there are errors
   // For rebuild(); null when no upstream has a servers_file or srv.
   std::shared_ptr<const Source> source;
+  std::vector<MemberFile> member_files = {};  // of each servers_file
   // Of each srv, with the version of its records that the snapshot has.
   std::vector<std::pair<upstream::SrvName, uint64_t>> srv_names = {};
   // For put_cache_in_force(); nothing: no route uses it.
@@ -39,8 +40,9 @@ LoadResult load_text(std::string_view text, const std::string& file,
                      const Environment& environment);
 
 // The same configuration with the members that its files and SRV records name now. Nothing else is
-// read again: not the configuration, which may be half edited, and none of the files and variables
-// that it names. Without a description.
+// read again: not the configuration, which may be half edited, and none of the files, folders and
+// variables that it names. Nor is the clock: a certificate that ends meanwhile is no reason to keep
+// servers that are gone. Without a description.
 LoadResult rebuild(const std::shared_ptr<const Source>& source, const Environment& environment);
 
 // Once nothing can refuse `next` any more, and before a worker gets its snapshot: the process's
@@ -48,8 +50,5 @@ LoadResult rebuild(const std::shared_ptr<const Source>& source, const Environmen
 // where one of both has no cache, all that is kept is purged, for nobody heard of writes and purges
 // meanwhile. Config thread.
 void put_cache_in_force(const LoadResult& next, const proxy::Snapshot* before);
-
-// Upstream and path of each servers_file.
-const std::vector<std::pair<std::string, std::string>>& member_files_of(const Source& source);
 
 }  // namespace weir::config

@@ -11,12 +11,18 @@
 
 namespace weir::config {
 
+// What one load has read: a load that fails has seen a change that is still to be followed.
+struct MemberFile {
+  std::string upstream;
+  std::string path;
+  std::string seen;  // good or bad; empty where there is no file
+};
+
 class MemberFiles {
  public:
   struct File {
-    std::string seen;                       // what it held when it was last read; good or bad
     std::vector<upstream::Server> servers;  // of the last good content, without states
-    std::string error;                      // why `seen` is no good; empty: it is
+    std::string error;                      // why what was read last is no good; empty: it is
   };
 
   // By upstream and path: another file's members are no stand-in.

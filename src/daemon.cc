@@ -419,9 +419,8 @@ std::string Daemon::apply(const config::LoadResult& loaded) {
 void Daemon::note_source(const config::LoadResult& loaded) {
   source_ = loaded.source;
   warnings_ = loaded.warnings;
-  members_.watch(source_ == nullptr ? std::vector<std::pair<std::string, std::string>>()
-                                    : config::member_files_of(*source_),
-                 loaded.srv_names);
+  members_.watch(loaded.member_files, loaded.srv_names);
+  mark_members(*loaded.snapshot, false);
   std::vector<upstream::SrvName> names;
   for (const auto& [name, version] : loaded.srv_names) names.push_back(name);
   environment_.keep_srv(names);
@@ -437,12 +436,13 @@ void Daemon::follow_members() {
   }
   for (const std::string& line : loaded.errors) log_error("{}", line);
   const std::string why = loaded.ok() ? apply(loaded) : "see above";
-  note_source(loaded);
   if (!why.empty()) {
-    log_error("members: not followed: {}", why);
-  } else {
-    tell_of_members(*before, *loaded.snapshot);
+    mark_members(*snapshot_, true);
+    log_error("members: not followed: {}; tried again in {} s", why, members_.put_off() / 1000);
+    return;
   }
+  note_source(loaded);
+  tell_of_members(*before, *loaded.snapshot);
 }
 
 // Readiness fails at once; clients are served as before until balancers have seen that.

@@ -16,7 +16,8 @@ namespace {
 
 constexpr uint64_t kEveryMs = 1000;
 constexpr uint64_t kStillMs = 200;
-constexpr uint64_t kRestlessMs = 2000;  // somebody writes all the time: it is read as it is
+constexpr uint32_t kPutOffDoublings = 6;  // from 2 s to 64 s
+constexpr uint64_t kRestlessMs = 2000;    // somebody writes all the time: it is read as it is
 
 bool same(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size &&
@@ -52,44 +53,51 @@ Changes changes_between(const upstream::Cluster& before, const upstream::Cluster
   return changes;
 }
 
+bool differs(const config::MemberFile& file) {
+  Result<std::string> text = config::read_regular_file(file.path, limits::kMembersFileBytes);
+  return file.seen != (text.ok() ? text.value() : std::string());
+}
+
 }  // namespace
 
-void MemberWatch::watch(const std::vector<std::pair<std::string, std::string>>& files,
-                        SrvNames names) {
+void MemberWatch::watch(const std::vector<config::MemberFile>& files, SrvNames names) {
   names_ = std::move(names);
   files_.clear();
   const uint64_t now_ms = net::monotonic_ms();
   // It may have changed, or gone, since it was read: the first look compares.
-  for (const auto& [upstream, path] : files) files_.push_back({upstream, path, {}, now_ms});
+  for (const config::MemberFile& file : files) files_.push_back({file, {}, now_ms});
+  put_off_ = 0;
   next_ms_ = files_.empty() && names_.empty() ? UINT64_MAX : now_ms + kEveryMs;
 }
 
+uint64_t MemberWatch::put_off() {
+  put_off_ = std::min(put_off_ + 1, kPutOffDoublings);
+  const uint64_t wait_ms = kEveryMs << put_off_;
+  next_ms_ = net::monotonic_ms() + wait_ms;
+  return wait_ms;
+}
+
 bool MemberWatch::look(uint64_t now_ms, const config::Environment& environment) {
-  bool news = std::any_of(names_.begin(), names_.end(), [&](const auto& one) {
-    return environment.srv_version(one.first) != one.second;
-  });
+  bool news = put_off_ > 0 || std::any_of(names_.begin(), names_.end(), [&](const auto& one) {
+                return environment.srv_version(one.first) != one.second;
+              });
   bool moving = false;
-  for (Watched& file : files_) {
+  for (Watched& watched : files_) {
     struct stat stamp = {};
-    if (stat(file.path.c_str(), &stamp) != 0) stamp = {};
-    const bool still = same(stamp, file.stamp);
-    file.stamp = stamp;
-    if (!still && file.moving_from_ms == 0) file.moving_from_ms = now_ms;
-    if (file.moving_from_ms == 0) continue;
-    if (!still && now_ms - file.moving_from_ms < kRestlessMs) {
+    if (stat(watched.file.path.c_str(), &stamp) != 0) stamp = {};
+    const bool still = same(stamp, watched.stamp);
+    watched.stamp = stamp;
+    if (!still && watched.moving_from_ms == 0) watched.moving_from_ms = now_ms;
+    if (watched.moving_from_ms == 0) continue;
+    if (!still && now_ms - watched.moving_from_ms < kRestlessMs) {
       moving = true;
       continue;
     }
-    file.moving_from_ms = 0;
-    news |= differs(file, *environment.member_files);
+    watched.moving_from_ms = 0;
+    news |= differs(watched.file);
   }
   next_ms_ = now_ms + (moving ? kStillMs : kEveryMs);
   return news;
-}
-
-bool MemberWatch::differs(const Watched& file, config::MemberFiles& known) {
-  Result<std::string> text = config::read_regular_file(file.path, limits::kMembersFileBytes);
-  return known.of(file.upstream, file.path).seen != (text.ok() ? text.value() : std::string());
 }
 
 void tell_of_members(const proxy::Snapshot& before, const proxy::Snapshot& now) {
@@ -106,6 +114,16 @@ void tell_of_members(const proxy::Snapshot& before, const proxy::Snapshot& now) 
     log_info("upstream {}: it has {} servers now, {} came, {} left, {} changed", cluster.name,
              cluster.servers.size(), changes.came, changes.left, changes.changed);
     proxy::rare_counters().add("weir_upstream_members_changes_total", {{"upstream", cluster.name}});
+  }
+}
+
+void mark_members(const proxy::Snapshot& snapshot, bool stuck) {
+  for (const auto& cluster : snapshot.clusters) {
+    if (cluster->members_from.empty()) continue;
+    cluster->state->members_stuck.store(stuck, std::memory_order_relaxed);
+    if (!stuck || !cluster->members_from.starts_with("servers_file ")) continue;
+    proxy::rare_counters().add("weir_upstream_members_file_errors_total",
+                               {{"upstream", cluster->name}});
   }
 }
 

@@ -97,9 +97,13 @@ ClusterHealth cluster_health(const upstream::Cluster& cluster, uint64_t now_ms) 
   if (panic) {
     result.reason = "panic: too few servers are well, all are used";
   }
-  if (!cluster.members_error.empty()) {
+  const auto also = [&result](std::string_view reason) {
     result.reason += result.reason.empty() ? "" : "; ";
-    result.reason += cluster.members_error;
+    result.reason += reason;
+  };
+  if (!cluster.members_error.empty()) also(cluster.members_error);
+  if (cluster.state->members_stuck.load(std::memory_order_relaxed)) {
+    also("what its members are now cannot be taken over: the log tells why");
   }
   if (up > 0 && up == cluster.servers.size() && sound && !panic)
     result.health = Health::kHealthy;

@@ -427,7 +427,8 @@ void add_rare(Families& families, StatusSource& source) {
       {"weir_upstream_members_changes_total",
        "Times that a servers_file or srv has changed "
        "the servers."},
-      {"weir_upstream_members_file_errors_total", "Times that a servers_file was no good."},
+      {"weir_upstream_members_file_errors_total",
+       "Times that a servers_file was no good or could not be taken over."},
       {"weir_upstream_retries_total", "Requests that were tried again, by reason."},
       {"weir_upstream_retries_denied_total", "Second tries that retry.budget did not grant."},
       {"weir_upstream_hedges_total", "Second tries beside a slow first one, by result."},

@@ -114,6 +114,9 @@ struct alignas(64) ClusterState {
   // Servers that are not degraded are enough to spare the others.
   std::atomic<bool> spares_degraded{false};
 
+  // By the Daemon: its servers_file or srv has changed, and no snapshot could be made of it.
+  std::atomic<bool> members_stuck{false};
+
   // Constant after construction.
   const std::string name;
   const uint32_t index;  // dense by name, process-wide: workers index their own state by it

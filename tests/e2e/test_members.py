@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import threading
 import time
 
@@ -185,6 +186,43 @@ def test_an_unfinished_edit_of_the_configuration_does_not_go_live_with_members(t
             until(weir, "one")
             weir.reload()
             assert weir.get().body == b"edited"
+
+
+def test_a_change_that_only_a_failed_reload_has_seen_is_followed(tmp_path):
+    members = Members(tmp_path)
+    with Origin(named("one")) as one, Origin(named("two")) as two:
+        members.write(one)
+        with weir_for(members) as weir:
+            assert weir.get().body == b"one"
+            weir.write_config(json.dumps({**weir.config, "nonsense": 1}))
+            weir.pause()
+            members.write(two)
+            weir.signal(signal.SIGHUP)
+            weir.signal(signal.SIGCONT)
+            weir.wait_line("reload: failed")
+            until(weir, "two")
+
+
+def test_members_that_cannot_be_taken_over_are_told_and_tried_again(tmp_path):
+    members = Members(tmp_path)
+    path = str(tmp_path / "taken")
+    with Origin(named("one")) as one, Origin(named("two")) as two:
+        members.write(one)
+        with weir_for(members) as weir:
+            weir.config["listeners"]["unix"] = {"address": f"unix:{path}"}
+            weir.write_config()
+            weir.reload()
+            os.unlink(path)  # it would be made again, if that were possible
+            os.mkdir(path)
+            members.write(two)
+            weir.wait_line("members: not followed: .*tried again in 2 s")
+            assert weir.get().body == b"one"
+            health = json.loads(weir.admin("/health")[1])["upstreams"]["app"]
+            assert "cannot be taken over" in health["reason"]
+            assert weir.metric("weir_upstream_members_file_errors_total", upstream="app") >= 1
+            os.rmdir(path)
+            until(weir, "two")
+            assert "reason" not in json.loads(weir.admin("/health")[1])["upstreams"]["app"]
 
 
 def test_a_change_of_keys_alone_is_told(tmp_path):

@@ -1,6 +1,7 @@
 // upstreams.*.servers_file: what a list of members does to a configuration.
 #include <catch2/catch.hpp>
 
+#include "support/certificates.h"
 #include "world.h"
 
 namespace weir::config {
@@ -90,8 +91,10 @@ TEST_CASE("members: a rebuild reads them again, and nothing else") {
   Environment environment = world.environment();
   const LoadResult first = load_text(text, "weir.yaml", environment);
   REQUIRE(first.source != nullptr);
-  CHECK(member_files_of(*first.source) ==
-        std::vector<std::pair<std::string, std::string>>{{"app", kPath}});
+  REQUIRE(first.member_files.size() == 1);
+  CHECK(first.member_files[0].upstream == "app");
+  CHECK(first.member_files[0].path == kPath);
+  CHECK(first.member_files[0].seen == world.files[kPath]);
 
   world.files = {{kPath, "[{address: \"10.0.0.2:80\"}, {address: \"10.0.0.1:80\"}]"}};
   const LoadResult second = rebuild(first.source, environment);
@@ -109,6 +112,35 @@ TEST_CASE("members: a rebuild reads them again, and nothing else") {
   }
   world.files.erase(kPath);
   CHECK(servers_of(rebuild(first.source, environment)) == Lines{"10.0.0.2:80", "10.0.0.1:80"});
+}
+
+TEST_CASE("members: a rebuild is as of the load: folders are open, certificates have not ended") {
+  static const test::MadeCertificate made({.names = "DNS:a.test", .until_s = 3600});
+  test::World world;
+  world.files = {{kPath, "[{address: \"10.0.0.1:80\"}]"},
+                 {"/a.crt", made.cert_pem()},
+                 {"/a.key", made.key_pem()},
+                 {"/a.ocsp", made.ocsp_der({.until_s = 3600})}};
+  const std::string text =
+      "listeners: {l: {address: \"127.0.0.1:0\", tls: {}}}\n"
+      "certificates: [{cert: /a.crt, key: /a.key, ocsp: /a.ocsp}]\n"
+      "upstreams: {app: {servers_file: /run/app.yaml}}\n"
+      "sites: [{hosts: [a], routes: [{path: /app, upstream: app}, "
+      "{path: /, files: {root: /srv/a}}]}]\n";
+  Environment environment = world.environment();
+  const LoadResult first = load_text(text, "weir.yaml", environment);
+  REQUIRE(first.ok());
+
+  environment.unix_s = [] { return static_cast<int64_t>(std::time(nullptr)) + 86'400; };
+  environment.files_root = [](const std::string&, bool) {
+    return Result<std::shared_ptr<const proxy::files::Root>>::failure("it is gone");
+  };
+  world.files[kPath] = "[{address: \"10.0.0.2:80\"}]";
+  const LoadResult second = rebuild(first.source, environment);
+  CHECK(second.errors == Lines{});
+  CHECK(second.warnings == first.warnings);
+  CHECK(servers_of(second) == Lines{"10.0.0.2:80"});
+  CHECK_FALSE(load_text(text, "weir.yaml", environment).ok());
 }
 
 TEST_CASE("members: without a servers_file nothing is kept for a rebuild") {
