@@ -175,6 +175,9 @@ bool Daemon::become_user() {
   if (!snapshot_->pid_file.empty()) why = pid_file_.write(snapshot_->pid_file);
   if (why.empty() && !snapshot_->user.empty()) {
     for (const std::string& path : unix_paths(*snapshot_)) hand_over(snapshot_->user, path);
+    for (const SocketSet::Opened& opened : first_plan_.opened) {
+      for (const int fd : opened.fds) hand_over(snapshot_->user, fd);
+    }
     why = become(snapshot_->user);
   }
   if (why.empty()) return true;

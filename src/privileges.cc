@@ -80,6 +80,14 @@ void hand_over(const std::string& user, const std::string& path) {
   }
 }
 
+void hand_over(const std::string& user, int listening_fd) {
+  Account account;
+  if (geteuid() != 0 || !find_account(user, account)) return;
+  if (fchown(listening_fd, account.uid, account.gid) != 0) {
+    log_warn("user {}: a listening socket stays root's: {}", user, strerror(errno));
+  }
+}
+
 std::vector<std::string> seen_as(const std::string& user,
                                  const std::function<std::vector<std::string>()>& look) {
   int ends[2];

@@ -14,6 +14,9 @@ std::string become(const std::string& user);
 // Makes `user` the owner of a unix socket that root has made: it could neither serve its own
 // commands nor replace the socket otherwise. Does nothing unless the process is root.
 void hand_over(const std::string& user, const std::string& path);
+// The same of a listening socket: the port of one that is root's is not shared with those that
+// `user` binds at a reload (SO_REUSEPORT asks for one owner).
+void hand_over(const std::string& user, int listening_fd);
 
 // What `look` finds as that user, in a process of its own: for `check`. Lines of text.
 std::vector<std::string> seen_as(const std::string& user,

@@ -137,6 +137,21 @@ def test_another_user_binds_low_ports_at_a_reload():
         assert weir.get().status == 200
 
 
+@AS_ROOT
+def test_another_user_listens_anew_on_a_port_that_root_has_bound():
+    weir = Weir(sites=RESPOND, workers=2, user="nobody")
+    os.chmod(weir.dir, 0o755)
+    weir.config["log"]["access"]["path"] = "stderr"
+    weir.write_config()
+    os.chmod(weir.path, 0o644)
+    with weir:
+        weir.config["listeners"]["http"]["address"] = "0.0.0.0:%d" % weir.address[1]
+        weir.write_config()
+        weir.reload()
+        with RawClient(("127.0.0.2", weir.address[1])) as client:
+            assert client.request().body == b"own"
+
+
 def test_an_unknown_user_is_an_error():
     weir = Weir(sites=RESPOND, user="no-such-user-here")
     done = subprocess.run([binary(), "check", "-c", weir.path], capture_output=True, text=True,
