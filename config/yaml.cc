@@ -219,12 +219,13 @@ class Builder : public YAML::EventHandler {
 
   // What the copy holds keeps its own place in the file: that is where it is mended.
   void fill_copy(const YAML::Mark& mark, const Node& original, Node& copy) {
-    copies_ += original.text.size() / sizeof(Node);  // long texts count for more
+    // Long texts count for more.
+    copies_ += 1 + (original.text.size() + original.key.size()) / sizeof(Node);
+    if (copies_ > kCopiesMax) fail(mark, "aliases make too many copies");
     copy.kind = original.kind;
     copy.quoted = original.quoted;
     copy.text = original.text;
     for (const auto& child : original.children) {
-      if (++copies_ > kCopiesMax) fail(mark, "aliases make too many copies");
       auto node = std::make_unique<Node>();
       node->file = child->file;
       node->line = child->line;

@@ -91,6 +91,14 @@ TEST_CASE("yaml: aliases cannot grow without bound") {
   CHECK(errors[0].find("aliases make too many copies") != std::string::npos);
 }
 
+TEST_CASE("yaml: aliases of a long text count by its length") {
+  std::string text = "a: [&x \"" + std::string(200'000, 'a') + "\"";
+  for (int i = 0; i < 20'000; ++i) text += ", *x";
+  const Lines errors = errors_of(text + "]\n");
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0].find("aliases make too many copies") != std::string::npos);
+}
+
 TEST_CASE("yaml: what the language leaves out of YAML is refused with its place") {
   const struct {
     std::string_view text;
