@@ -110,7 +110,8 @@ class Includer {
           item, "the included files hold more than " + std::to_string(kBytesMax >> 20) + " MiB");
       return;
     }
-    std::unique_ptr<Document> document = parse_yaml(text.value(), path, problems_);
+    // What stands in it may be commented out.
+    std::unique_ptr<Document> document = parse_yaml(text.value(), path, problems_, Empty::kAllowed);
     if (document == nullptr) return;
     substitute(*document->root, environment_, problems_);
     merge(*document->root);

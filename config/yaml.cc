@@ -270,7 +270,8 @@ void parse(std::string_view text, Builder& builder) {
 
 }  // namespace
 
-std::unique_ptr<Document> parse_yaml(std::string_view text, std::string file, Problems& problems) {
+std::unique_ptr<Document> parse_yaml(std::string_view text, std::string file, Problems& problems,
+                                     Empty empty) {
   auto document = std::make_unique<Document>();
   document->file = std::move(file);
   if (text.size() > kTextMaxBytes) {
@@ -300,7 +301,7 @@ std::unique_ptr<Document> parse_yaml(std::string_view text, std::string file, Pr
     return nullptr;
   }
   if (builder.empty() || document->root->kind == Kind::kNull) {
-    problems.file_error(document->file, 0, 0, "is empty");
+    if (empty == Empty::kError) problems.file_error(document->file, 0, 0, "is empty");
     return nullptr;
   }
   return document;
