@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,8 +15,9 @@
 namespace weir::config {
 
 // Only what one earlier route covers alone is found, and of patterns only the same one written
-// twice. The cost of a route is the length of its path and the number of earlier ones with
-// conditions on the same paths, not the number of routes before it.
+// twice. The cost of a route is the length of its path and the number of its conditions, and of
+// earlier ones on the same paths that ask for some of these and nothing else; not the number of
+// routes before it.
 class Reachability {
  public:
   // Adds the next route in file order. Returns the first earlier one that covers it, if any.
@@ -23,9 +26,18 @@ class Reachability {
  private:
   struct Earlier {
     uint32_t index;
-    proxy::Conditions conditions;
+    http::MethodSet methods;
   };
-  using Taken = std::unordered_map<std::string, std::vector<Earlier>>;  // by path or pattern
+  // Those of one path or pattern: the conditions on the way from the root, in order, are what the
+  // routes of a node ask for beside their methods.
+  struct Tree {
+    std::vector<Earlier> routes;
+    std::map<proxy::Condition, std::unique_ptr<Tree>> below;
+  };
+  using Taken = std::unordered_map<std::string, Tree>;
+  static void put(Tree& tree, const proxy::Conditions& conditions, uint32_t index);
+  static void look(const Tree& tree, const proxy::Conditions& narrower, size_t from,
+                   std::optional<uint32_t>& first);
   std::optional<uint32_t> cover(const proxy::Route& route) const;
 
   Taken exact_;

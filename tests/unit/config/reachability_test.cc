@@ -92,6 +92,9 @@ TEST_CASE("reachability: conditions cover themselves and what adds to them") {
   CHECK(covers_last({"/ x=1", "/a x=2"}) == -1);
   CHECK(covers_last({"/ x=1", "/a a=0 x=1 z=2"}) == 0);
   CHECK(covers_last({"/ a=0 x=1", "/a x=1"}) == -1);
+  CHECK(covers_last({"/ a=0 z=2", "/a a=0 x=1 z=2"}) == 0);
+  CHECK(covers_last({"/ x=1", "/ a=0", "/a a=0 x=1"}) == 0);
+  CHECK(covers_last({"/a a=0 y=1", "/a a=0 x=1 PUT", "/a a=0 x=1 GET", "/a a=0 x=1 z=2 GET"}) == 2);
   CHECK(covers_last({"/a GET", "/a PUT", "/a", "/a x=1"}) == 2);
   CHECK(covers_last({"/a GET", "/a PUT x=1", "/a PUT x=1 y=1"}) == 1);
 }
