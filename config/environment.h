@@ -62,6 +62,8 @@ struct Environment {
   std::function<uint64_t()> backlog_max = [] { return UINT64_MAX; };
   // What the time is, in seconds since 1970: certificates end.
   std::function<int64_t()> unix_s = [] { return static_cast<int64_t>(std::time(nullptr)); };
+  // Between the steps of a load, each of which may take long.
+  std::function<void()> on_step = [] {};
 };
 
 // The process's own: getenv, the file system, the machine's name servers or those of

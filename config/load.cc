@@ -133,7 +133,9 @@ LoadResult load_text(std::string_view text, const std::string& file,
     const Node& root = *documents.front()->root;
     auto snapshot = std::make_shared<proxy::Snapshot>();
     substitute(*documents.front()->root, environment, problems);
+    environment.on_step();
     include_files(documents, environment, problems);
+    environment.on_step();
     Environment keeping = environment;
     if (!keeping.member_file) keeping.member_file = environment.file;
     keeping.file = [&](const std::string& path, size_t max_bytes) {
@@ -150,6 +152,7 @@ LoadResult load_text(std::string_view text, const std::string& file,
     keeping.unix_s = [&] { return source->unix_s; };
     Build build{keeping, problems, *snapshot, {}, {}, {}, {}, {}};
     if (build_all(build, root)) {
+      environment.on_step();
       result.description = describe(root, build.defaults);
       result.snapshot = std::move(snapshot);
       if (build.uses_cache) result.cache = build.store;

@@ -219,7 +219,9 @@ void Daemon::start_all() {
   checker_.watch(snapshot_->clusters);
   log_info("ready: {} worker{}", workers_.size(), workers_.size() == 1 ? "" : "s");
   manager_.ready();
-  if (manager_.watchdog_ms() > 0) watchdog_at_ms_ = net::monotonic_ms();
+  say_that_we_live();
+  // serve() does not come to it during a load.
+  environment_.on_step = [this] { say_that_we_live(); };
   certificates_at_ms_ = net::monotonic_ms() + kCertificatesEveryMs;
 }
 
@@ -271,10 +273,7 @@ int Daemon::wait_ms() const {
 void Daemon::on_time() {
   const uint64_t now_ms = net::monotonic_ms();
   if (now_ms >= drain_at_ms_) drain();
-  if (now_ms >= watchdog_at_ms_) {
-    watchdog_at_ms_ = now_ms + manager_.watchdog_ms();
-    ask_workers();
-  }
+  if (now_ms >= watchdog_at_ms_) say_that_we_live();
   if (now_ms >= certificates_at_ms_) warn_of_certificates();
   if (now_ms >= maintenances_at_ms_) {
     maintenances_at_ms_ = now_ms + kMaintenancesEveryMs;
@@ -294,7 +293,9 @@ void Daemon::warn_of_certificates() {
 }
 
 // A loop that has not taken a message since the last time hangs: then the manager hears nothing.
-void Daemon::ask_workers() {
+void Daemon::say_that_we_live() {
+  if (manager_.watchdog_ms() == 0) return;
+  watchdog_at_ms_ = net::monotonic_ms() + manager_.watchdog_ms();
   bool all_answered = true;
   for (const auto& worker : workers_) all_answered &= worker->is_alive();
   if (all_answered) manager_.alive();
@@ -356,7 +357,9 @@ void Daemon::reload(const char* cause) {
   }
   manager_.reloading();
   desk_.begin(cause);
+  say_that_we_live();
   config::LoadResult loaded = config::load(config_path_, environment_);
+  say_that_we_live();
   if (loaded.ok()) warn_of_what_needs_a_restart(*snapshot_, *loaded.snapshot, loaded.warnings);
   for (const std::string& line : loaded.warnings) log_warn("{}", line);
   if (loaded.ok()) {
@@ -432,7 +435,9 @@ void Daemon::note_source(const config::LoadResult& loaded) {
 // By the way of a reload, and so with its guarantees; but from the text that is in force.
 void Daemon::follow_members() {
   const SnapshotPtr before = snapshot_;
+  say_that_we_live();
   const config::LoadResult loaded = config::rebuild(source_, environment_);
+  say_that_we_live();
   for (const std::string& line : loaded.warnings) {
     const bool known = std::find(warnings_.begin(), warnings_.end(), line) != warnings_.end();
     if (!known) log_warn("{}", line);

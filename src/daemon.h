@@ -71,7 +71,7 @@ class Daemon final : public proxy::StatusSource {
   void begin_shutdown();
   void drain();
   bool workers_ended();
-  void ask_workers();
+  void say_that_we_live();
   void warn_of_certificates();
   void free_given_back();
   void wake();

@@ -57,6 +57,22 @@ def test_the_watchdog_hears_of_live_workers(monkeypatch, tmp_path):
         assert heard[0] == "READY=1" and set(heard[1:]) == {"WATCHDOG=1"}
 
 
+def test_the_watchdog_hears_of_a_load_before_and_after_it(monkeypatch, tmp_path):
+    manager = Manager(str(tmp_path))
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
+    monkeypatch.setenv("WATCHDOG_USEC", "1200000000")  # by the clock alone once in ten minutes
+    with Weir(sites=RESPOND) as weir:
+        assert [manager.hear() for _ in range(2)] == ["READY=1", "WATCHDOG=1"]
+        assert weir.get().status == 200  # its worker has answered the last question
+        weir.reload()
+        assert manager.hear().startswith("RELOADING=1")
+        assert manager.hear() == "WATCHDOG=1"
+        heard = manager.hear()
+        while heard == "WATCHDOG=1":
+            heard = manager.hear()
+        assert heard == "READY=1"
+
+
 def test_readiness_fails_before_anything_else(tmp_path):
     pid_file = str(tmp_path / "weir.pid")
     weir = Weir(sites=RESPOND, shutdown={"delay": "700ms", "grace": "5s"}, pid_file=pid_file)
