@@ -97,17 +97,6 @@ void log_opened(const SocketSet::Wanted& wanted, const SocketSet::Plan& plan) {
   }
 }
 
-// Warnings, so that whoever asked for the reload sees them in its receipt.
-void warn_of_what_needs_a_restart(const proxy::Snapshot& now, const proxy::Snapshot& next,
-                                  std::vector<std::string>& warnings) {
-  const auto warn = [&warnings](const char* key) {
-    warnings.push_back(std::string("a change of ") + key + " takes effect at the next start");
-  };
-  if (now.workers != next.workers) warn("workers");
-  if (now.user != next.user) warn("user");
-  if (now.pid_file != next.pid_file) warn("pid_file");
-}
-
 }  // namespace
 
 Daemon::Daemon(std::string config_path)
@@ -142,6 +131,7 @@ bool Daemon::load_first() {
   desk_.end(loaded);
   note_source(loaded);
   snapshot_ = std::move(loaded.snapshot);
+  birth_ = {snapshot_->workers, snapshot_->user, snapshot_->pid_file};
   put_in_force(*snapshot_);
   config::put_cache_in_force(loaded, nullptr);
   proxy::begin_maintenances({}, snapshot_->maintenances);
@@ -360,7 +350,7 @@ void Daemon::reload(const char* cause) {
   say_that_we_live();
   config::LoadResult loaded = config::load(config_path_, environment_);
   say_that_we_live();
-  if (loaded.ok()) warn_of_what_needs_a_restart(*snapshot_, *loaded.snapshot, loaded.warnings);
+  if (loaded.ok()) warn_of_what_needs_a_restart(loaded);
   for (const std::string& line : loaded.warnings) log_warn("{}", line);
   if (loaded.ok()) {
     if (std::string why = apply(loaded); !why.empty()) {
@@ -382,6 +372,17 @@ void Daemon::reload(const char* cause) {
     log_error("reload: failed, the old configuration stays");
   }
   manager_.ready();
+}
+
+// Warnings, so that whoever asked for the reload sees them in its receipt.
+void Daemon::warn_of_what_needs_a_restart(config::LoadResult& loaded) const {
+  const auto warn = [&loaded](const char* key) {
+    loaded.warnings.push_back(std::string("a change of ") + key +
+                              " takes effect at the next start");
+  };
+  if (birth_.workers != loaded.snapshot->workers) warn("workers");
+  if (birth_.user != loaded.snapshot->user) warn("user");
+  if (birth_.pid_file != loaded.snapshot->pid_file) warn("pid_file");
 }
 
 // What can fail comes first: sockets and the log file. Empty: it is what the workers have now.

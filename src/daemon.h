@@ -73,6 +73,7 @@ class Daemon final : public proxy::StatusSource {
   bool workers_ended();
   void say_that_we_live();
   void warn_of_certificates();
+  void warn_of_what_needs_a_restart(config::LoadResult& loaded) const;
   void free_given_back();
   void wake();
   void give_back(SnapshotPtr snapshot);
@@ -96,6 +97,13 @@ class Daemon final : public proxy::StatusSource {
   uint64_t certificates_at_ms_ = UINT64_MAX;  // the next look at their ends; a load looks, too
   uint64_t maintenances_at_ms_ = 0;           // the next look at their files
   bool stop_now_ = false;
+  // What the process was started with, whatever later configurations say.
+  struct Birth {
+    uint32_t workers = 0;
+    std::string user;
+    std::string pid_file;
+  };
+  Birth birth_;
   // Of the configuration in force.
   std::shared_ptr<const config::Source> source_;  // null: nothing but it names servers
   std::vector<std::string> warnings_;

@@ -389,8 +389,10 @@ def test_a_log_that_could_not_be_opened_is_tried_again():
 
 def test_what_needs_a_restart_is_said():
     with Weir(sites=RESPOND, workers=1) as weir:
-        weir.config["workers"] = 2
-        weir.write_config()
-        since = len(weir.lines)
-        weir.reload()
-        assert any("workers takes effect at the next start" in line for line in weir.lines[since:])
+        for workers, is_said in ((2, True), (2, True), (1, False)):
+            weir.config["workers"] = workers
+            weir.write_config()
+            since = len(weir.lines)
+            weir.reload()
+            said = any("workers takes effect at the next start" in li for li in weir.lines[since:])
+            assert said == is_said
