@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -131,6 +132,7 @@ bool Daemon::load_first() {
   desk_.end(loaded);
   note_source(loaded);
   snapshot_ = std::move(loaded.snapshot);
+  living_.push_back(snapshot_);
   birth_ = {snapshot_->workers, snapshot_->user, snapshot_->pid_file};
   put_in_force(*snapshot_);
   config::put_cache_in_force(loaded, nullptr);
@@ -413,6 +415,7 @@ std::string Daemon::apply(const config::LoadResult& loaded) {
   {
     std::lock_guard lock(mutex_);
     given_back_.push_back(std::exchange(snapshot_, next));
+    living_.push_back(next);
     bound_ = sockets_->bound_listeners();
   }
   for (size_t i = 0; i < workers_.size(); ++i) {
@@ -495,10 +498,17 @@ void Daemon::give_back(std::shared_ptr<const proxy::Snapshot> snapshot) {
   wake();
 }
 
+// A snapshot may be hundreds of megabytes in small pieces, which the allocator would keep.
 void Daemon::free_given_back() {
-  std::vector<std::shared_ptr<const proxy::Snapshot>> done;
+  std::vector<SnapshotPtr> done;
+  {
+    std::lock_guard lock(mutex_);
+    done.swap(given_back_);
+  }
+  if (done.empty()) return;
+  done.clear();
   std::lock_guard lock(mutex_);
-  done.swap(given_back_);
+  if (std::erase_if(living_, [](const auto& one) { return one.expired(); }) > 0) malloc_trim(0);
 }
 
 // ---- StatusSource ----
@@ -525,7 +535,10 @@ std::vector<std::shared_ptr<upstream::EndpointState>> Daemon::endpoints() {
 
 proxy::ReloadStats Daemon::reloads() {
   std::lock_guard lock(mutex_);
-  return reload_stats_;
+  proxy::ReloadStats stats = reload_stats_;
+  stats.snapshots = static_cast<uint64_t>(std::count_if(
+      living_.begin(), living_.end(), [](const auto& one) { return !one.expired(); }));
+  return stats;
 }
 
 uint64_t Daemon::request_reload() {

@@ -114,6 +114,7 @@ class Daemon final : public proxy::StatusSource {
   SnapshotPtr snapshot_;
   std::vector<net::SocketAddress> bound_;  // of snapshot_->listeners
   std::vector<SnapshotPtr> given_back_;
+  std::vector<std::weak_ptr<const proxy::Snapshot>> living_;
   proxy::ReloadStats reload_stats_;
 };
 

@@ -457,6 +457,9 @@ void add_daemon(Families& families, StatusSource& source, const Workers& workers
   add_value(loads, {{"result", "failed"}}, reloads.failed);
   add_single(families, "weir_config_last_reload_timestamp_seconds",
              "When the running configuration was loaded.", MetricType::Gauge, reloads.last_unix_s);
+  add_single(families, "weir_config_snapshots",
+             "Configurations in memory: the one in force, and older ones that requests still use.",
+             MetricType::Gauge, reloads.snapshots);
   add_single(families, "weir_access_log_dropped_total", "Access log lines that were not written.",
              MetricType::Counter,
              total(workers, &Metrics::access_log_dropped) + source.log_dropped_lines());

@@ -19,6 +19,7 @@ struct ReloadStats {
   uint64_t succeeded = 0;
   uint64_t failed = 0;
   uint64_t last_unix_s = 0;  // of the last successful load, the first one included
+  uint64_t snapshots = 0;    // in memory: the one in force, and those that requests still use
 };
 
 class StatusSource {

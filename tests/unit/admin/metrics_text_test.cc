@@ -119,7 +119,7 @@ TEST_CASE("rare events keep their labels") {
 
 TEST_CASE("the daemon's own numbers") {
   FakeSource source;
-  source.reload_stats = {3, 1, 1'785'587'696};
+  source.reload_stats = {3, 1, 1'785'587'696, 2};
   source.dropped = 5;
   source.add_worker().access_log_dropped.add(2);
   source.add_worker().loop_lag_us.store(12'500);
@@ -127,6 +127,7 @@ TEST_CASE("the daemon's own numbers") {
   CHECK(has_line(text, R"(weir_config_reloads_total{result="ok"} 3)"));
   CHECK(has_line(text, R"(weir_config_reloads_total{result="failed"} 1)"));
   CHECK(has_line(text, "weir_config_last_reload_timestamp_seconds 1785587696"));
+  CHECK(has_line(text, "weir_config_snapshots 2"));
   CHECK(has_line(text, "weir_access_log_dropped_total 7"));
   CHECK(has_line(text, R"(weir_worker_loop_lag_seconds{worker="1"} 0.0125)"));
   CHECK(has_line(text, std::string("weir_build_info{version=\"") + kVersion + "\",commit=\"" +
@@ -165,6 +166,7 @@ TEST_CASE("every family is declared before there is traffic") {
                            "weir_upstream_connections",
                            "weir_config_reloads_total",
                            "weir_config_last_reload_timestamp_seconds",
+                           "weir_config_snapshots",
                            "weir_access_log_dropped_total",
                            "weir_connections_refused_total",
                            "weir_protocol_errors_total",
