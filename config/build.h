@@ -81,6 +81,8 @@ struct Level {
 void build_top(Build& build, const options::Node& root);
 // build_process.cc: workers, log, admin, trusted_proxies, shutdown, memory.
 void build_process(Build& build, options::MapReader& top);
+void build_admin(const options::Node& section, options::Problems& problems,
+                 proxy::AdminConfig& out);
 // build_cache.cc
 void build_cache(Build& build, const options::Node& section);
 void bind_cache(Build& build);

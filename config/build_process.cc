@@ -73,30 +73,6 @@ bool is_local(const net::SocketAddress& address) {
   }
 }
 
-void build_admin(const Node& section, Problems& problems, proxy::AdminConfig& out) {
-  MapReader map(section, problems);
-  std::string text = "127.0.0.1:9901";
-  const Node* address = map.find("address");
-  map.note_default("address", text);
-  const bool read = address == nullptr || read_string(*address, problems, text);
-  if (const Node* token = map.find("token")) {
-    if (read_string(*token, problems, out.token) && out.token.empty()) {
-      problems.error(*token, "is empty");
-    }
-  }
-  map.finish();
-  if (!read) return;
-  Result<net::SocketAddress> parsed = net::parse_address(text);
-  if (!parsed.ok()) {
-    problems.invalid(address == nullptr ? section : *address, "an address", parsed.error());
-    return;
-  }
-  out.address = parsed.value();
-  if (!is_local(out.address) && map.node().find("token") == nullptr) {
-    problems.key_error(section, "token", "is required off loopback", "token: ${ADMIN_TOKEN}");
-  }
-}
-
 void build_trusted_proxies(Build& build, MapReader& top) {
   std::vector<const Node*> items;
   top.list("trusted_proxies", items);
@@ -130,6 +106,30 @@ void build_memory(const Node& section, Problems& problems, proxy::MemoryConfig& 
 }
 
 }  // namespace
+
+void build_admin(const Node& section, Problems& problems, proxy::AdminConfig& out) {
+  MapReader map(section, problems);
+  std::string text = "127.0.0.1:9901";
+  const Node* address = map.find("address");
+  map.note_default("address", text);
+  const bool read = address == nullptr || read_string(*address, problems, text);
+  if (const Node* token = map.find("token")) {
+    if (read_string(*token, problems, out.token) && out.token.empty()) {
+      problems.error(*token, "is empty");
+    }
+  }
+  map.finish();
+  if (!read) return;
+  Result<net::SocketAddress> parsed = net::parse_address(text);
+  if (!parsed.ok()) {
+    problems.invalid(address == nullptr ? section : *address, "an address", parsed.error());
+    return;
+  }
+  out.address = parsed.value();
+  if (!is_local(out.address) && map.node().find("token") == nullptr) {
+    problems.key_error(section, "token", "is required off loopback", "token: ${ADMIN_TOKEN}");
+  }
+}
 
 void build_process(Build& build, MapReader& top) {
   build_workers(build, top);

@@ -198,6 +198,26 @@ LoadResult rebuild(const std::shared_ptr<const Source>& source, const Environmen
   return result;
 }
 
+Result<std::string> admin_address(const std::string& path, const Environment& environment) {
+  using Out = Result<std::string>;
+  std::string text;
+  if (!read_file(path, text)) {
+    return Out::failure(path + ": cannot be read: " + std::strerror(errno));
+  }
+  Problems problems;
+  const auto document = parse_yaml(text, path, problems);
+  if (document == nullptr) return Out::failure(problems.errors().front());
+  for (const auto& child : document->root->children) {
+    if (child->key != "admin") continue;
+    substitute(*child, environment, problems);
+    proxy::AdminConfig admin;
+    build_admin(*child, problems, admin);
+    if (admin.address.length == 0) return Out::failure(problems.errors().front());
+    return admin.address.text();
+  }
+  return std::string();
+}
+
 LoadResult load(const std::string& path, const Environment& environment) {
   std::string text;
   if (!read_file(path, text)) {

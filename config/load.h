@@ -39,6 +39,10 @@ LoadResult load(const std::string& path, const Environment& environment);
 LoadResult load_text(std::string_view text, const std::string& file,
                      const Environment& environment);
 
+// Where the admin of that file listens; empty: it has none. Nothing else of it is judged, read or
+// looked up: for probes.
+Result<std::string> admin_address(const std::string& path, const Environment& environment);
+
 // The same configuration with the members that its files and SRV records name now. Nothing else is
 // read again: not the configuration, which may be half edited, and none of the files, folders and
 // variables that it names. Nor is the clock: a certificate that ends meanwhile is no reason to keep

@@ -79,6 +79,13 @@ int print_status(const admin::Target& target) {
   return 0;
 }
 
+int print_live(const admin::Target& target) {
+  Result<std::string> answer = get(target, "/health/live", false);
+  if (!answer.ok()) return fail(answer.error());
+  std::fputs(answer.value().c_str(), stdout);
+  return 0;
+}
+
 int reload_and_print(const admin::Target& target) {
   Result<admin::Answer> answer = admin::ask(target, "POST", "/reload", kReloadMs);
   if (!answer.ok()) return fail(answer.error());

@@ -23,6 +23,7 @@ struct PurgeRequest {  // one of the first four
 };
 
 int print_status(const admin::Target& target);      // 1 when nobody answers
+int print_live(const admin::Target& target);        // the same; wants no token
 int reload_and_print(const admin::Target& target);  // 1 when the old configuration stays, too
 int set_server_and_print(const admin::Target& target, const ServerOrder& order);
 int purge_and_print(const admin::Target& target, const PurgeRequest& request);  // 1: refused, too

@@ -66,6 +66,20 @@ int check(const std::string& path) {
   return 0;
 }
 
+// Of the weir that was started with that file. Where it names no admin, nobody can be asked; nor
+// where it is no good any more, and a reload would leave the old configuration in force.
+int live(const std::string& path) {
+  weir::upstream::StateRegistry states;
+  weir::Result<std::string> address = weir::config::admin_address(
+      path, weir::config::system_environment(states, weir::proxy::labels()));
+  if (!address.ok() || address.value().empty()) {
+    std::fprintf(stderr, "weir: %s: not asked\n",
+                 address.ok() ? (path + ": has no admin").c_str() : address.error().c_str());
+    return 0;
+  }
+  return weir::print_live({address.value(), {}});
+}
+
 int explain(const std::string& path, const weir::ExplainRequest& request) {
   weir::upstream::StateRegistry states;
   const std::shared_ptr<const weir::proxy::Snapshot> snapshot = load(path, states);
@@ -132,6 +146,13 @@ int main(int argc, char** argv) {
   weir::admin::Target reload_target = status_target;
   CLI::App* status =
       add_admin_command(app, "status", "Show the state of a running weir", status_target);
+  bool only_live = false;
+  CLI::Option* live_flag = status->add_flag(
+      "--live", only_live, "Only whether it lives, for probes: of the weir that FILE configures");
+  live_flag->excludes("--admin");
+  status->add_option("-c,--config", path, "The configuration file")
+      ->capture_default_str()
+      ->needs(live_flag);
   CLI::App* reload = add_admin_command(
       app, "reload", "Make a running weir load its configuration again, and show what changed",
       reload_target);
@@ -155,7 +176,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (validate->parsed()) return check(path);
-  if (status->parsed()) return weir::print_status(status_target);
+  if (status->parsed()) return only_live ? live(path) : weir::print_status(status_target);
   if (reload->parsed()) return weir::reload_and_print(reload_target);
   if (explained->parsed()) return explain(path, asked);
   if (purge->parsed()) return weir::purge_and_print(purge_target, purged);

@@ -48,6 +48,33 @@ def raw_admin(weir, method, path, headers=(), body=b""):
         return client.request(method, path, headers=headers, body=body, host=weir.admin_address)
 
 
+@pytest.mark.parametrize("admin", [
+    {"address": "127.0.0.1:{port}"},
+    {"address": "0.0.0.0:{port}", "token": "${PROBED}"},
+    {"address": "unix:{folder}/admin"},
+])
+def test_a_probe_asks_the_admin_that_the_file_names(admin, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    admin = {**admin, "address": admin["address"].format(port=port, folder=tmp_path)}
+    with responding(admin=admin, environment={"PROBED": TOKEN}) as weir:
+        probe = ["status", "--live", "-c", weir.path]
+        assert command(*probe).returncode == 0
+        weir.config["admin"] = {"address": f"unix:{tmp_path}/nobody"}
+        weir.write_config()
+        assert command(*probe).returncode == 1
+        # Nobody can be asked: a reload would change nothing either.
+        weir.write_config("admin: [")
+        done = command(*probe)
+        assert done.returncode == 0 and "not valid YAML" in done.stderr
+        del weir.config["admin"]
+        weir.write_config()
+        done = command(*probe)
+        assert done.returncode == 0 and "has no admin" in done.stderr
+    assert command("status", "-c", weir.path).returncode != 0
+
+
 def test_reload_answers_with_what_changed():
     with Origin(echo) as origin, proxy(origin) as weir:
         status, text = weir.admin("/reload")
