@@ -149,6 +149,40 @@ def test_image_runs_as_nobody_special_and_is_asked_how_it_is():
     assert check == ["/usr/bin/weir", "status", "--live", *command[1:]]
 
 
+# ---- the package's scripts ----
+
+STUB = """#!/bin/sh
+echo "${0##*/} $*" >>"$CALLS"
+case "${0##*/} $1" in
+  "systemctl --quiet") exit "$INACTIVE" ;;
+  "systemctl reload") exit "$REFUSED" ;;
+  "journalctl --no-pager") echo "weir.yaml:1:1: nonsense" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("before, inactive, refused, done", [
+    ("", 0, 1, "start"), ("0.0.1", 1, 1, "restart"), ("0.0.1", 0, 0, "restart"),
+    ("0.0.1", 0, 1, None)])
+def test_an_upgrade_asks_the_new_program_before_it_restarts(before, inactive, refused, done,
+                                                            tmp_path):
+    bin_folder, calls, script = tmp_path / "bin", tmp_path / "calls", tmp_path / "postinst"
+    bin_folder.mkdir()
+    for name in ("deb-systemd-helper", "deb-systemd-invoke", "systemctl", "journalctl", "getent",
+                 "install", "chown", "chmod"):
+        (bin_folder / name).write_text(STUB)
+        (bin_folder / name).chmod(0o755)
+    script.write_text(read("debian", "postinst").replace("/run/systemd/system", str(tmp_path)))
+    ran = subprocess.run(["/bin/sh", script, "configure", before], capture_output=True, text=True,
+                         timeout=RUN_LIMIT_S, check=False,
+                         env={"PATH": str(bin_folder), "CALLS": str(calls),
+                              "INACTIVE": str(inactive), "REFUSED": str(refused)})
+    assert ran.returncode == 0, ran.stderr
+    invoked = re.findall(r"deb-systemd-invoke (\S+) weir.service", calls.read_text())
+    assert invoked == ([done] if done else [])
+    assert ("nonsense" in ran.stderr) == (done is None)
+
+
 # ---- scripts ----
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="no shellcheck")
