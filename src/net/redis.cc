@@ -109,7 +109,7 @@ void Redis::dial() {
   target_ %= targets_.size();
   const Target& target = targets_[target_];
   step_ = Step::kConnecting;
-  reader_.emplace(worker_.blocks());
+  reader_.emplace(worker_.blocks(), config_->reply_bytes);
   timer_.arm_ms(limits::kRedisConnectMs);
   stream_ = Stream::dial(worker_, *this, target.address);
   if (config_->tls == nullptr) return;
@@ -207,7 +207,8 @@ void Redis::come_up() {
 
 // ---- calls ----
 
-bool Redis::call(RedisCall& call, const RedisScript& script, uint32_t keys, uint32_t arguments) {
+bool Redis::call(RedisCall& call, const RedisScript& script, uint32_t keys, uint32_t arguments,
+                 std::optional<uint64_t> timeout_ms) {
   WEIR_ASSERT(!call.waiting());
   if (!has_room()) return false;
   call.redis_ = this;
@@ -215,7 +216,7 @@ bool Redis::call(RedisCall& call, const RedisScript& script, uint32_t keys, uint
   call.keys_ = keys;
   call.arguments_ = arguments;
   call.repeated_ = false;
-  call.deadline_.arm_ms(config_->timeout_ms);
+  call.deadline_.arm_ms(timeout_ms.value_or(config_->timeout_ms));
   write_call(call);
   return true;
 }

@@ -96,8 +96,9 @@ class Redis final : private Stream::Owner {
 
   // Runs `script`, which the configuration names. False: it cannot be asked now, and the caller is
   // not told. True: he is told once, after this call has returned, within config()->timeout_ms (and
-  // a tick of the timer wheel).
-  bool call(RedisCall& call, const RedisScript& script, uint32_t keys, uint32_t arguments);
+  // a tick of the timer wheel); within `timeout_ms`, where he says so.
+  bool call(RedisCall& call, const RedisScript& script, uint32_t keys, uint32_t arguments,
+            std::optional<uint64_t> timeout_ms = std::nullopt);
   // The same, and nobody hears what becomes of it. An error of it is counted.
   bool tell(RedisWords& words, const RedisScript& script, uint32_t keys, uint32_t arguments);
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.h"
 #include "net/address.h"
 #include "net/redis_state.h"
 #include "net/tls_client.h"
@@ -36,6 +37,7 @@ struct RedisConfig {
   uint64_t timeout_ms = 20;              // of one call
   std::shared_ptr<const TlsClient> tls;  // null: in the clear
   std::string key_prefix = "weir:";
+  size_t reply_bytes = limits::kRedisReplyBytes;  // the largest that it is to give
   std::vector<const RedisScript*> scripts;
   // Of all but the timeout, secrets included: a connection goes on where it is the same. Never
   // shown.

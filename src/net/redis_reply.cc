@@ -22,7 +22,7 @@ struct RedisReaderHooks {
   static void* text(const redisReadTask* task, char* bytes, size_t size) noexcept {
     auto& reader = *static_cast<RedisReader*>(task->privdata);
     reader.text_bytes_ += size;
-    if (reader.text_bytes_ > limits::kRedisReplyBytes) return nullptr;
+    if (reader.text_bytes_ > reader.reply_bytes_max_) return nullptr;
     RedisReply& reply = *place(task);
     switch (task->type) {
       case REDIS_REPLY_STATUS: reply.kind = RedisReply::Kind::kStatus; break;
@@ -66,8 +66,10 @@ redisReplyObjectFunctions hooks = {RedisReaderHooks::text, RedisReaderHooks::lis
 
 }  // namespace
 
-RedisReader::RedisReader(BlockPool& blocks)
-    : reader_(redisReaderCreateWithFunctions(&hooks)), arena_(blocks) {
+RedisReader::RedisReader(BlockPool& blocks, size_t reply_bytes)
+    : reader_(redisReaderCreateWithFunctions(&hooks)),
+      reply_bytes_max_(reply_bytes),
+      arena_(blocks) {
   WEIR_CHECK(reader_ != nullptr);
   reader_->privdata = this;
 }
@@ -98,8 +100,7 @@ RedisReader::Progress RedisReader::next(std::string_view& bytes) {
 RedisReader::Progress RedisReader::parse() {
   void* reply = nullptr;
   if (redisReaderGetReply(reader_, &reply) != REDIS_OK) {
-    const bool too_much =
-        text_bytes_ > limits::kRedisReplyBytes || values_ > limits::kRedisReplyValues;
+    const bool too_much = text_bytes_ > reply_bytes_max_ || values_ > limits::kRedisReplyValues;
     return fail(too_much ? "a reply that is too large" : "no RESP2");
   }
   if (reply != nullptr) {
@@ -118,7 +119,7 @@ RedisReader::Progress RedisReader::fail(const char* why) {
 bool RedisReader::announces_too_much() const {
   constexpr size_t kHeadBytes = 32;  // type, length, ends of lines
   const size_t held = reader_->len - reader_->pos;
-  if (held > limits::kRedisReplyBytes + kHeadBytes) return true;
+  if (held > reply_bytes_max_ + kHeadBytes) return true;
   if (reader_->ridx < 0 || reader_->rstack[reader_->ridx].type != REDIS_REPLY_STRING) return false;
   const char* const begin = reader_->buf + reader_->pos;
   // As if it came byte by byte: an end behind the longest head is none.
@@ -127,7 +128,7 @@ bool RedisReader::announces_too_much() const {
   if (end == nullptr) return held > kHeadBytes;
   const std::string_view digits(begin, static_cast<size_t>(static_cast<const char*>(end) - begin));
   uint64_t size = 0;
-  return parse_u64(digits, size) && size > limits::kRedisReplyBytes;
+  return parse_u64(digits, size) && size > reply_bytes_max_;
 }
 
 void RedisCommand::head(char type, size_t count) {
@@ -140,11 +141,24 @@ void RedisCommand::head(char type, size_t count) {
 }
 
 void RedisCommand::add(std::string_view word) {
-  WEIR_ASSERT(left_ > 0);
+  begin_word(word.size());
+  put(word);
+}
+
+void RedisCommand::begin_word(size_t bytes) {
+  WEIR_ASSERT(left_ > 0 && pieces_left_ == 0);
   --left_;
-  head('$', word.size());
-  out_.append(word);
-  out_.append("\r\n");
+  head('$', bytes);
+  pieces_left_ = bytes;
+  if (bytes == 0) out_.append("\r\n");
+}
+
+void RedisCommand::put(std::string_view piece) {
+  if (piece.empty()) return;
+  WEIR_ASSERT(piece.size() <= pieces_left_);
+  pieces_left_ -= piece.size();
+  out_.append(piece);
+  if (pieces_left_ == 0) out_.append("\r\n");
 }
 
 void RedisCommand::add(int64_t number) {

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/check.h"
+#include "base/limits.h"
 
 struct redisReader;
 struct redisReadTask;
@@ -35,11 +36,11 @@ struct RedisReply {
   }
 };
 
-// Of one connection. A reply is refused that is larger than limits::kRedisReplyBytes or has more
-// than limits::kRedisReplyValues values, as soon as it announces that; so is what is no RESP2.
+// Of one connection. A reply is refused that is larger than `reply_bytes` or has more than
+// limits::kRedisReplyValues values, as soon as it announces that; so is what is no RESP2.
 class RedisReader {
  public:
-  explicit RedisReader(BlockPool& blocks);
+  explicit RedisReader(BlockPool& blocks, size_t reply_bytes = limits::kRedisReplyBytes);
   ~RedisReader();
   RedisReader(const RedisReader&) = delete;
   RedisReader& operator=(const RedisReader&) = delete;
@@ -58,6 +59,7 @@ class RedisReader {
   bool announces_too_much() const;
 
   redisReader* const reader_;
+  const size_t reply_bytes_max_;
   Arena arena_;  // items and texts of the present reply
   RedisReply root_;
   size_t values_ = 0;  // of the present reply
@@ -70,16 +72,20 @@ class RedisReader {
 class RedisCommand {
  public:
   RedisCommand(Buffer& out, size_t words) : out_(out), left_(words) { head('*', words); }
-  ~RedisCommand() { WEIR_ASSERT(left_ == 0); }
+  ~RedisCommand() { WEIR_ASSERT(left_ == 0 && pieces_left_ == 0); }
   RedisCommand(const RedisCommand&) = delete;
   RedisCommand& operator=(const RedisCommand&) = delete;
   void add(std::string_view word);
   void add(int64_t number);
+  // A word in pieces: `bytes` in all, then as many by put().
+  void begin_word(size_t bytes);
+  void put(std::string_view piece);
 
  private:
   void head(char type, size_t count);
   Buffer& out_;
   size_t left_;
+  size_t pieces_left_ = 0;  // bytes of the word that has begun
 };
 
 void write_redis_command(Buffer& out, std::initializer_list<std::string_view> words);

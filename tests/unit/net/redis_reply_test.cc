@@ -163,5 +163,40 @@ TEST_CASE("errors of Redis by what is to be done about them") {
   CHECK_FALSE(is_missing_script("ERR NOSCRIPT"));
 }
 
+TEST_CASE("a reader takes as much as it was told, and no more") {
+  const std::string text(100'000, 'x');
+  const std::string bytes = "$100000\r\n" + text + "\r\n";
+  BlockPool blocks;
+  RedisReader small(blocks);
+  std::string_view rest = bytes;
+  CHECK(small.next(rest) == Progress::kBroken);
+  RedisReader large(blocks, text.size());
+  rest = bytes;
+  REQUIRE(large.next(rest) == Progress::kReply);
+  CHECK(large.reply().text == text);
+  RedisReader less(blocks, text.size() - 1);
+  rest = bytes;
+  CHECK(less.next(rest) == Progress::kBroken);
+}
+
+TEST_CASE("a word is written in pieces as it is in one") {
+  BlockPool blocks;
+  Buffer whole(blocks);
+  Buffer pieces(blocks);
+  write_redis_command(whole, {"SET", "", "abcdef"});
+  {
+    RedisCommand command(pieces, 3);
+    command.begin_word(3);
+    command.put("S");
+    command.put("ET");
+    command.begin_word(0);
+    command.begin_word(6);
+    command.put("abc");
+    command.put("");
+    command.put("def");
+  }
+  CHECK(whole.text() == pieces.text());
+}
+
 }  // namespace
 }  // namespace weir::net
