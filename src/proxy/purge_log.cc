@@ -88,6 +88,11 @@ bool PurgeLog::begin(const net::RedisState& redis, uint64_t now_ms, Question& ou
   return true;
 }
 
+bool PurgeLog::has_untold() const {
+  const std::lock_guard lock(mutex_);
+  return !waiting_.empty();
+}
+
 bool PurgeLog::knows(const net::RedisState& redis) const {
   const std::lock_guard lock(mutex_);
   return number_ != 0 && instance_ == redis.instance();
@@ -154,11 +159,11 @@ PurgeLog& purge_log() {
   return log;
 }
 
+// Told before it is done: what is looked up in between must not come back out of Redis.
 uint64_t purge_everywhere(const Snapshot& snapshot, const PurgeOrder& order) {
   if (snapshot.answers == nullptr) return 0;
-  const uint64_t hits = snapshot.answers->purge(order, snapshot);
   if (snapshot.redis != nullptr) purge_log().tell(order);
-  return hits;
+  return snapshot.answers->purge(order, snapshot);
 }
 
 }  // namespace weir::proxy

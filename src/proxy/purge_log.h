@@ -71,6 +71,9 @@ class PurgeLog {
   bool take(const Question& asked, const net::RedisReply& reply, News& out);
   void miss(const Question& asked);  // no reply; what was to be told waits still
 
+  // Purges of this instance are not known to stand in Redis yet.
+  bool has_untold() const;
+
   // Nothing is known of the list in this Redis yet.
   bool knows(const net::RedisState& redis) const;
 
