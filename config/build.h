@@ -84,7 +84,7 @@ void build_process(Build& build, options::MapReader& top);
 void build_admin(const options::Node& section, options::Problems& problems,
                  proxy::AdminConfig& out);
 // build_cache.cc
-void build_cache(Build& build, const options::Node& section);
+void build_cache(Build& build, const options::Node& section, bool has_redis);
 void bind_cache(Build& build);
 // cache.key.user of a level's `cache`; null: it has none.
 const options::Node* user_key_of(const options::Node& cache);

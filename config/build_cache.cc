@@ -6,6 +6,8 @@
 #include "filters/cache/answers.h"
 #include "filters/cache/purges.h"
 #include "filters/cache/store.h"
+#include "filters/cache/tier.h"
+#include "net/redis_config.h"
 
 namespace weir::config {
 
@@ -16,7 +18,35 @@ using filters::cache::StoreOptions;
 using options::MapReader;
 using options::Node;
 
-void build_cache(Build& build, const Node& section) {
+namespace {
+
+constexpr options::Range<uint64_t> kTierObjectBytes = {1024, 4 << 20};
+
+void read_tier(Build& build, const Node& section, bool has_redis) {
+  MapReader map(section, build.problems);
+  bool enabled = true;
+  uint64_t object_bytes = 1 << 20;
+  map.boolean("enabled", enabled);
+  map.size_bytes("max_object", kTierObjectBytes, object_bytes);
+  map.finish();
+  if (!enabled) return;
+  build.snapshot.tier_object_bytes = object_bytes;
+  if (!has_redis) {
+    build.problems.error(section, "there is no Redis",
+                         "the top-level redis says where it is: redis: {url: "
+                         "\"redis://127.0.0.1:6379\"}");
+  }
+}
+
+// A second tier that hears of writes all the time.
+bool is_same(const std::shared_ptr<const net::RedisConfig>& one,
+             const std::shared_ptr<const net::RedisConfig>& other) {
+  return one != nullptr && other != nullptr && one->identity == other->identity;
+}
+
+}  // namespace
+
+void build_cache(Build& build, const Node& section, bool has_redis) {
   MapReader map(section, build.problems);
   StoreOptions& options = build.store;
   map.size_bytes("memory", options::Range<uint64_t>{Store::kMemoryMin, Store::kMemoryMax},
@@ -26,7 +56,7 @@ void build_cache(Build& build, const Node& section) {
                  options.max_object_bytes);
   map.choice("eviction", {{"lru", Eviction::kLru}, {"s3fifo", Eviction::kS3Fifo}}, {},
              options.eviction);
-  map.later({"redis"});
+  if (const Node* redis = map.find("redis")) read_tier(build, *redis, has_redis);
   map.finish();
   if (options.max_object_bytes > options.memory_bytes / 4) {
     build.problems.key_error(section, "max_object", "is more than a quarter of memory",
@@ -85,6 +115,9 @@ void put_cache_in_force(const LoadResult& next, const proxy::Snapshot* before) {
   Store* const store = filters::cache::store();
   if (store == nullptr || before == nullptr) return;
   const bool stays = next.cache && before->answers != nullptr;
+  if (!stays || !is_same(next.snapshot->tier_redis, before->tier_redis)) {
+    filters::cache::tier().distrust();
+  }
   if (!stays) filters::cache::purge_all(*store, filters::cache::Purge::kRemove);
 }
 

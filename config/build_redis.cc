@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "config/build.h"
+#include "filters/cache/tier_scripts.h"
 #include "filters/rate_limit/shared_script.h"
 #include "net/redis_beat.h"
 #include "net/redis_config.h"
@@ -232,6 +233,22 @@ void build_redis(Build& build, const Node& section) {
   build.redis = std::move(redis);
 }
 
+namespace {
+
+// The same Redis, but what is as large as an answer is not to hold up what is not.
+void bind_tier(Build& build, const std::string& name) {
+  constexpr size_t kBesideBody = 256 * 1024;  // head, keys, and purges that came later
+  auto tier = std::make_shared<net::RedisConfig>(*build.redis);
+  tier->scripts = {&filters::cache::kTierGetScript, &filters::cache::kTierSetScript,
+                   &filters::cache::kTierWrittenScript};
+  tier->reply_bytes = build.snapshot.tier_object_bytes + kBesideBody;
+  tier->identity += "\ncache " + std::to_string(tier->reply_bytes);
+  tier->state = build.environment.states.redis(tier->identity, name + ", for the cache");
+  build.snapshot.tier_redis = std::move(tier);
+}
+
+}  // namespace
+
 void bind_redis(Build& build) {
   if (build.redis == nullptr) return;
   net::RedisConfig& redis = *build.redis;
@@ -257,6 +274,7 @@ void bind_redis(Build& build) {
   if (!watches.empty()) build.environment.watch_names(watches);
   redis.state = build.environment.states.redis(redis.identity, name);
   build.snapshot.redis = build.redis;
+  if (build.snapshot.tier_object_bytes > 0 && build.uses_cache) bind_tier(build, name);
 }
 
 }  // namespace weir::config

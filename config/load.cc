@@ -36,12 +36,12 @@ void build_top(Build& build, const Node& root) {
   }
   if (const Node* section = top.find("upstreams")) build_upstreams(build, *section);
   const Node* const limits = top.find("rate_limits");
+  const bool has_redis = root.find("redis") != nullptr;
   if (limits != nullptr) {
-    build.rate_limits =
-        filters::rate_limit::read_limits(*limits, build.problems, root.find("redis") != nullptr);
+    build.rate_limits = filters::rate_limit::read_limits(*limits, build.problems, has_redis);
   }
   if (const Node* section = top.find("redis")) build_redis(build, *section);
-  if (const Node* section = top.find("cache")) build_cache(build, *section);
+  if (const Node* section = top.find("cache")) build_cache(build, *section, has_redis);
   build.problems.note_defaults(nullptr);
 
   Level level = standard_level();

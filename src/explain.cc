@@ -340,7 +340,8 @@ void Explainer::show_filters(const proxy::Snapshot::Match& found) {
   line("filters", names.empty() ? "none" : names);
   std::string_view route = "unmatched";
   if (found.route != nullptr) route = found.route->name;
-  const proxy::Explained asked = {head_, url_.scheme, found.path, found.route, route};
+  const proxy::Explained asked = {head_,       url_.scheme, found.path,
+                                  found.route, route,       snapshot_.tier_object_bytes};
   for (const auto& filter : chain) {
     std::string_view title = filter->name();
     for (const std::string& text : filter->explain(asked)) {

@@ -10,6 +10,7 @@
 #include "filters/cache/source.h"
 #include "filters/cache/stored_head.h"
 #include "filters/cache/tag_maker.h"
+#include "filters/cache/tier_written.h"
 #include "http/conditional.h"
 #include "http/vary.h"
 #include "net/worker.h"
@@ -112,7 +113,7 @@ proxy::Verdict CacheFilter::keep(proxy::FilterContext& context, http::ResponseHe
   if (storable != http::Storable::kYes) {
     leave_flight(storable, head.status);
     // What the server gives out now nobody may keep: nor what it gave out before.
-    if (stored_ && is_of_resource(head.status)) store_.remove(stored_);
+    if (stored_ && is_of_resource(head.status)) drop_stored();
     note(result_, arena().concat({cache_status_, "; detail=", http::word_of(storable)}));
     return pass_on(head, made_tag);
   }
@@ -152,8 +153,10 @@ void CacheFilter::compare(const http::ResponseHead& head) {
                                         http::validators_of(http::CacheFields(head.headers), now_s),
                                         stored_.published(),
                                         known ? std::optional(head.content_length) : std::nullopt);
-  if (!agrees || !intake_.freshen(store_, question(), stored_, head)) store_.remove(stored_);
+  if (!agrees || !intake_.freshen(store_, question(), stored_, head)) drop_stored();
 }
+
+void CacheFilter::drop_stored() { drop_everywhere(exchange_->worker(), store_, stored_, key_); }
 
 // Which answers the next request may share, without asking the server itself.
 bool CacheFilter::is_good_now(const http::Lifetime& lifetime) const {
@@ -194,7 +197,7 @@ bool CacheFilter::is_edited(const http::ResponseHead& head) {
 // A 304 that the client, who has nothing, cannot be given. The next one is asked without a
 // condition.
 proxy::Verdict CacheFilter::about_something_else() {
-  store_.remove(stored_);
+  drop_stored();
   intake_.forget();
   if (lead_) lead_.finish();
   proxy::LocalReply reply;
@@ -282,6 +285,7 @@ int64_t CacheFilter::now_ms() const {
 // Whoever goes on without what it has waited for (a timeout) is not to be told of it, nor to lead.
 void CacheFilter::stop_waiting() {
   leave();
+  if (lookup_ != nullptr) lookup_->cancel();
   resume_.reset();
   lock_timer_.reset();
 }

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "filters/cache/purge_keys.h"
 #include "filters/cache/purges.h"
+#include "filters/cache/tier.h"
 
 namespace weir::filters::cache {
 
@@ -53,6 +54,12 @@ class Answers final : public proxy::AnswerStore {
     stats.evictions = from.evictions;
     stats.expirations = from.expirations;
     stats.purged = from.purged + outdated_.load(std::memory_order_relaxed);
+    const TierStats& tier_stats = tier().stats;
+    stats.tier_hits = tier_stats.hits.load(std::memory_order_relaxed);
+    stats.tier_misses = tier_stats.misses.load(std::memory_order_relaxed);
+    stats.tier_bad = tier_stats.bad.load(std::memory_order_relaxed);
+    stats.tier_writes = tier_stats.writes.load(std::memory_order_relaxed);
+    stats.tier_skipped = tier_stats.skipped.load(std::memory_order_relaxed);
     return stats;
   }
 

@@ -5,6 +5,7 @@
 #include "filters/cache/filter.h"
 #include "filters/cache/key.h"
 #include "filters/cache/store.h"
+#include "filters/cache/tier_lookup.h"
 #include "http/params.h"
 #include "proxy/snapshot.h"
 
@@ -94,6 +95,17 @@ void tell_limits(const Options& options, const http::RequestHead& head,
   }
 }
 
+void tell_tier(const Options& options, const Explained& asked, const http::CacheFields& fields,
+               Lines& out) {
+  if (asked.tier_object_bytes == 0) return;
+  if (!shares_tier(options, http::what_is_asked(options.policy, asked.head, fields))) {
+    out.push_back("Redis: not used, for what is somebody's");
+  } else {
+    out.push_back(fmt::format("Redis: asked before the server is; gets bodies of up to {} bytes",
+                              asked.tier_object_bytes));
+  }
+}
+
 }  // namespace
 
 proxy::Filter* Factory::create(Arena& arena) const {
@@ -117,6 +129,7 @@ Lines Factory::explain(const Explained& asked) const {
   lines.push_back(query_text(options_->key));
   tell_parts(options_->key, asked, lines);
   tell_limits(*options_, asked.head, fields, lines);
+  tell_tier(*options_, asked, fields, lines);
   return lines;
 }
 

@@ -163,16 +163,29 @@ CacheFilter::Outcome CacheFilter::join_flight() {
       // As it was asked for: it is not going to be kept.
       if (!stored_ && !options_.makes_etag) return proxy::Next{};
       break;
-    case Flights::Join::kLead: break;
+    case Flights::Join::kLead: return ask_tier();
   }
   return fetch_alone();
+}
+
+// What is there is for everybody, and has been validated by nobody. The writer is for what comes of
+// it: a purge of this moment is about that, too.
+CacheFilter::Outcome CacheFilter::ask_tier() {
+  const bool is_of_use = !asked_.says.no_cache && shares_tier(options_, asked_);
+  if (!is_of_use || !exchange_->worker().tier_redis().up()) return fetch_alone();
+  TierLookup::User& user = *this;
+  lookup_ = arena().make<TierLookup>(exchange_->worker(), key_, *fields_, user);
+  intake_.begin(store_, key_);
+  return lookup_->start() ? std::nullopt : fetch_alone();
 }
 
 // The server is asked for all of it, whatever the client has or wants of it.
 void CacheFilter::prepare_fetch() {
   http::HeaderList& headers = exchange_->request().headers;
   sent_ms_ = now_ms();
-  intake_.begin(store_, key_);
+  intake_.begin(
+      store_, key_,
+      shares_tier(options_, asked_) ? TierDraft::begin(exchange_->worker(), key_) : nullptr);
   http::HeaderList* const asked = arena().make<http::HeaderList>(arena());
   asked->copy_from(headers);
   see(*asked);
@@ -225,8 +238,32 @@ void CacheFilter::go_on(Outcome outcome) {
   }
 }
 
+void CacheFilter::on_tier(const TierValue* value) {
+  if (!resume_) return;
+  Outcome outcome;
+  if (value != nullptr) outcome = use_tier(*value);
+  go_on(outcome ? std::move(outcome) : fetch_alone());
+}
+
+// Out of the store, where it has gone: what hit it on its way there shows. Nothing: it is not for
+// this request.
+CacheFilter::Outcome CacheFilter::use_tier(const TierValue& value) {
+  const auto is_fresh = [&](const http::Lifetime& lifetime) {
+    return http::may_use(options_.policy, asked_, lifetime, now_ms()) == http::Usable::kFresh;
+  };
+  if (!is_fresh(value.lifetime) || !intake_.adopt(value, arena())) return std::nullopt;
+  RequestVariant variant(*fields_, arena());
+  const Found found = store_.find(key_, variant);
+  if (!found.reader || found.stale || !is_fresh(found.reader.meta().lifetime)) return std::nullopt;
+  lead_.finish();
+  hits_ = found.hits;
+  stored_ = Reader();
+  return serve_stored(found.reader, CacheResult::kHit, "weir; hit; detail=redis");
+}
+
 void CacheFilter::on_lock_timeout() {
   leave();
+  if (lookup_ != nullptr) lookup_->cancel();
   go_on(fetch_alone());
 }
 

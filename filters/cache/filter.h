@@ -13,6 +13,7 @@
 #include "filters/cache/options.h"
 #include "filters/cache/source.h"
 #include "filters/cache/store.h"
+#include "filters/cache/tier_lookup.h"
 #include "net/timer_wheel.h"
 #include "proxy/cache_result.h"
 #include "proxy/exchange.h"
@@ -21,7 +22,7 @@
 namespace weir::filters::cache {
 
 // In the exchange's arena. Thread: the exchange's worker; on_news() comes on any.
-class CacheFilter final : public proxy::Filter, private Passenger {
+class CacheFilter final : public proxy::Filter, private Passenger, private TierLookup::User {
  public:
   CacheFilter(const Options& options, Store& store) : options_(options), store_(store) {}
   ~CacheFilter() override { leave(); }
@@ -41,7 +42,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   };
 
   // ---- the request ----
-  // Nothing: it waits for another one's fetch.
+  // Nothing: it waits for another one's fetch, or for the second tier.
   using Outcome = std::optional<proxy::Verdict>;
   bool is_for_cache(const http::RequestHead& head, const http::CacheFields& fields);
   Outcome look_up();
@@ -49,6 +50,8 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   Outcome fetch();
   Outcome fetch_alone();
   Outcome join_flight();
+  Outcome ask_tier();
+  Outcome use_tier(const TierValue& value);
   void prepare_fetch();
   void see(const http::HeaderList& asked);
   void note(proxy::CacheResult result, std::string_view status);
@@ -56,6 +59,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   void on_news(News news) noexcept override;
   void hear(const News& news);
   void go_on(Outcome outcome);
+  void on_tier(const TierValue* value) override;
   void on_lock_timeout();
   void stop_waiting();
   bool is_for_us(const News& news);
@@ -74,6 +78,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   proxy::Serve serve(Serving serving, proxy::CacheResult result, std::string_view status);
   proxy::Serve serve_stored(const Reader& reader, proxy::CacheResult result,
                             std::string_view status);
+  void drop_stored();
   void tell(http::ResponseHead& head) const;
   Question question() const;
   int64_t now_ms() const;
@@ -93,6 +98,7 @@ class CacheFilter final : public proxy::Filter, private Passenger {
   Reader stored_;          // what is validated
   Intake intake_;
   Lead lead_;
+  TierLookup* lookup_ = nullptr;  // in the arena; null: the second tier was not asked
   int64_t sent_ms_ = 0;
   proxy::CacheResult result_ =
       proxy::CacheResult::kBypass;  // for the status field, the log, the metrics

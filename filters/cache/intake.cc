@@ -33,12 +33,13 @@ size_t read_tags(const Options& options, const http::HeaderList& headers,
 
 class StoreRecorder final : public proxy::Recorder {
  public:
-  StoreRecorder(Store& store, Writer writer, Lead lead, const Reader& before, const Meta& meta,
-                std::string packed)
+  StoreRecorder(Store& store, Writer writer, Lead lead, const Reader& before,
+                std::unique_ptr<TierDraft> draft, const Meta& meta, std::string packed)
       : store_(store),
         writer_(std::move(writer)),
         lead_(std::move(lead)),
         before_(before),
+        draft_(std::move(draft)),
         meta_(meta),
         packed_(std::move(packed)) {}
   ~StoreRecorder() override {
@@ -55,9 +56,12 @@ class StoreRecorder final : public proxy::Recorder {
 
   void complete() override {
     const Reader reader = writer_.reader();
-    if (writer_.finish()) {
-      if (before_) store_.remove(before_);
-      if (meta_.etag_made) add_tag(reader);
+    const bool stored = writer_.finish();
+    if (stored && before_) store_.remove(before_);
+    if (stored && meta_.etag_made) {
+      add_tag(reader);
+    } else if (stored && draft_ != nullptr) {
+      draft_->write(reader, reader.meta(), reader.head());
     }
     if (lead_) lead_.finish();
   }
@@ -78,17 +82,53 @@ class StoreRecorder final : public proxy::Recorder {
     const std::string tag = tag_.tag();
     fields.add("ETag", tag);
     meta_.length_bytes = reader.published();
-    store_.refresh(reader, meta_, pack_head(fields));
+    const std::string_view packed = pack_head(fields);
+    store_.refresh(reader, meta_, packed);
+    if (draft_ != nullptr) draft_->write(reader, meta_, packed);
   }
 
   Store& store_;
   Writer writer_;
   Lead lead_;
   const Reader before_;
+  std::unique_ptr<TierDraft> draft_;
   Meta meta_;  // etag_made: it is to get a tag
   const std::string packed_;
   TagMaker tag_;
 };
+
+// What can be validated may be of use for as long as there is room for it.
+uint64_t keep_until_ms(const http::Lifetime& life, const http::CacheFields& fields) {
+  const http::Validators validators = http::validators_of(fields, life.received_ms / 1000);
+  if (validators.tag || validators.last_modified_s) return 0;
+  const int64_t of_use_ms =
+      life.fresh_ms + std::max(life.stale_while_revalidate_ms, life.stale_if_error_ms);
+  return static_cast<uint64_t>(
+      std::max<int64_t>(1, life.received_ms - life.initial_age_ms + of_use_ms));
+}
+
+// Whether what a value says of its answer twice it says alike.
+bool agrees(const TierValue& value, const http::HeaderList& fields) {
+  const http::VaryNames names{http::CacheFields(fields)};
+  char vary[http::kVaryTextMax];
+  if (names.matches_nothing() || value.vary != std::string_view(vary, names.write(vary))) {
+    return false;
+  }
+  const http::Header* const length = fields.find(http::HeaderId::kContentLength);
+  uint64_t bytes = value.body.size();
+  return length == nullptr || (parse_u64(length->value, bytes) && bytes == value.body.size());
+}
+
+// Names as read_tags() takes them apart.
+size_t split_tags(std::string_view text, std::span<std::string_view> out) {
+  size_t count = 0;
+  while (!text.empty() && count < out.size()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    out[count++] = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return count;
+}
 
 }  // namespace
 
@@ -122,16 +162,7 @@ void Intake::describe(const Question& question, const http::HeaderList& kept, in
   meta_.stored_at_ms = static_cast<uint64_t>(question.now_ms);
   meta_.lifetime = http::lifetime_of(question.options.policy, question.asked, answer, arrived,
                                      question.sent_ms, question.now_ms);
-  // What can be validated may be of use for as long as there is room for it.
-  const http::Validators validators = http::validators_of(fields, question.now_ms / 1000);
-  const http::Lifetime& life = meta_.lifetime;
-  const int64_t of_use_ms =
-      life.fresh_ms + std::max(life.stale_while_revalidate_ms, life.stale_if_error_ms);
-  const bool can_be_validated = validators.tag || validators.last_modified_s;
-  meta_.keep_until_ms = can_be_validated
-                            ? 0
-                            : static_cast<uint64_t>(std::max<int64_t>(
-                                  1, life.received_ms - life.initial_age_ms + of_use_ms));
+  meta_.keep_until_ms = keep_until_ms(meta_.lifetime, fields);
   packed_ = pack_head(kept);
 }
 
@@ -166,7 +197,10 @@ bool Intake::start(const Question& question, const http::ResponseHead& head,
   const bool tellable = vary_.empty() || !secondary_.empty();
   if (writer_ && tellable) {
     room_ = writer_.start(answer);
-    if (room_ == Room::kOk) return true;
+    if (room_ == Room::kOk) {
+      if (draft_ != nullptr) draft_->describe(vary_, secondary_, answer.tags);
+      return true;
+    }
   }
   forget();
   return false;
@@ -176,8 +210,30 @@ std::unique_ptr<proxy::Recorder> Intake::recorder(Store& store, Lead lead, const
                                                   bool makes_tag) {
   Meta meta = meta_;
   meta.etag_made = makes_tag;
-  return std::make_unique<StoreRecorder>(store, std::move(writer_), std::move(lead), before, meta,
+  return std::make_unique<StoreRecorder>(store, std::move(writer_), std::move(lead), before,
+                                         std::move(draft_), meta,
                                          makes_tag ? std::string(packed_) : std::string());
+}
+
+bool Intake::adopt(const TierValue& value, Arena& arena) {
+  Writer writer = std::move(writer_);
+  http::HeaderList& fields = *arena.make<http::HeaderList>(arena);
+  if (!writer || !read_tier_fields(value.fields, fields) || !agrees(value, fields)) return false;
+  std::array<std::string_view, Store::kTagsMax + 1> tags;
+  Answer answer;
+  answer.meta.status = value.status;
+  answer.meta.etag_made = value.etag_made;
+  answer.meta.lifetime = value.lifetime;
+  answer.meta.stored_at_ms = static_cast<uint64_t>(value.lifetime.received_ms);
+  answer.meta.keep_until_ms = keep_until_ms(value.lifetime, http::CacheFields(fields));
+  answer.meta.length_bytes = value.body.size();
+  answer.head = pack_head(fields);
+  answer.vary = value.vary;
+  answer.secondary = value.secondary;
+  answer.tags = {tags.data(), split_tags(value.tags, tags)};
+  answer.expected_bytes = value.body.size();
+  return writer.start(answer) == Room::kOk && writer.append(value.body) == Room::kOk &&
+         writer.finish();
 }
 
 bool Intake::freshen(Store& store, const Question& question, const Reader& stored,
@@ -197,8 +253,26 @@ bool Intake::freshen(Store& store, const Question& question, const Reader& store
   http::freshen(question.options.policy, fields, not_modified.headers,
                 http::answer_directives(arrived));
   describe(question, fields, meta_.status, arrived);
-  store.refresh(stored, meta_, packed_, asked);
+  const bool refreshed = store.refresh(stored, meta_, packed_, asked);
+  if (refreshed && draft_ != nullptr) rewrite(question, stored, fields);
   return true;
+}
+
+// For as long as it is good anew, under what may be another Vary by now.
+void Intake::rewrite(const Question& question, const Reader& stored,
+                     const http::HeaderList& fields) {
+  Arena& arena = fields.arena();
+  const http::VaryNames names{http::CacheFields(fields)};
+  if (names.matches_nothing()) return;
+  char text[http::kVaryTextMax];
+  const std::string_view vary = {text, names.write(text)};
+  const http::CacheFields asked(question.fields);
+  const std::string_view secondary =
+      vary.empty() ? std::string_view() : RequestVariant(asked, arena).by(vary);
+  if (secondary.empty() && !vary.empty()) return;
+  std::array<std::string_view, Store::kTagsMax + 1> tags;
+  draft_->describe(vary, secondary, {tags.data(), read_tags(question.options, fields, tags)});
+  draft_->write(stored, meta_, packed_);
 }
 
 }  // namespace weir::filters::cache

@@ -12,6 +12,7 @@
 #include "filters/cache/options.h"
 #include "filters/cache/store.h"
 #include "filters/cache/tag_maker.h"
+#include "filters/cache/tier_draft.h"
 #include "http/freshness.h"
 #include "http/message.h"
 #include "proxy/body.h"
@@ -30,9 +31,20 @@ struct Question {
 // A member of the filter or the renewal. Thread: the worker's.
 class Intake {
  public:
-  // Before the server is asked: a purge that comes meanwhile is about this answer, too.
-  void begin(Store& store, std::string_view key) { writer_ = store.begin(key); }
-  void forget() { writer_ = Writer(); }
+  // Before the server is asked: a purge that comes meanwhile is about this answer, too. `draft`: of
+  // what is to go into the second tier as well; null: nothing is.
+  void begin(Store& store, std::string_view key, std::unique_ptr<TierDraft> draft = nullptr) {
+    writer_ = store.begin(key);
+    draft_ = std::move(draft);
+  }
+  void forget() {
+    writer_ = Writer();
+    draft_.reset();
+  }
+
+  // Out of the second tier into the store, under the key of begin(). False: the store does not take
+  // it, or it is none that could be given to clients. The intake is empty then.
+  bool adopt(const TierValue& value, Arena& arena);
 
   // Of an answer that is no 304.
   static http::Storable judge(const Question& question, const http::ResponseHead& head);
@@ -63,8 +75,10 @@ class Intake {
  private:
   void describe(const Question& question, const http::HeaderList& kept, int status,
                 const http::CacheFields& arrived);
+  void rewrite(const Question& question, const Reader& stored, const http::HeaderList& fields);
 
   Writer writer_;
+  std::unique_ptr<TierDraft> draft_;
   Room room_ = Room::kOk;
   Meta meta_;
   std::string_view packed_;

@@ -7,6 +7,7 @@
 
 #include "filters/cache/key.h"
 #include "filters/cache/purges.h"
+#include "filters/cache/tier_written.h"
 #include "http/cache_fields.h"
 #include "http/freshness.h"
 #include "net/helpers.h"
@@ -76,6 +77,10 @@ void invalidate(Store& store, proxy::Exchange& exchange, const http::ResponseHea
     if (has(own, url) || has(others, url)) continue;
     others.push_back(std::move(url));
   }
+  Urls all = own;
+  all.insert(all.end(), others.begin(), others.end());
+  TierWritten::tell(exchange.worker(),
+                    all);  // first: what is looked up meanwhile is not brought back
   drop(store, std::move(own));
   for (std::string& url : others) drop(store, {std::move(url)});
 }

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "filters/cache/tier_lookup.h"
+#include "filters/cache/tier_written.h"
 #include "filters/cache/validators.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
@@ -51,7 +53,9 @@ void Renewal::begin(std::string_view key) {
   request.method_text = http::method_name(request.method);
   drop_conditions(request.headers);
   add_validators(stored_, request.headers);
-  intake_.begin(store_, key);
+  key_ = request.headers.arena().copy(key);
+  intake_.begin(store_, key_,
+                shares_tier(options_, asked_) ? TierDraft::begin(worker_, key_) : nullptr);
   sent_ms_ = now_ms();
   fetch_.start();
 }
@@ -67,7 +71,7 @@ bool Renewal::on_fetch_head(const http::ResponseHead& head) {
     return true;
   }
   if (Intake::judge(question, head) != http::Storable::kYes) {
-    store_.remove(stored_);
+    drop_everywhere(worker_, store_, stored_, key_);
     return true;
   }
   if (!intake_.start(question, head, {})) return true;

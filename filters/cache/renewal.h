@@ -48,6 +48,7 @@ class Renewal final : public proxy::Background, private proxy::Fetch::User {
   Store& store_;
   http::Asked asked_;
   http::HeaderList& fields_;  // of the client's request; in the fetch's arena
+  std::string_view key_;      // there, too
   Reader stored_;
   Intake intake_;
   Lead lead_;

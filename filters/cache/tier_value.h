@@ -63,7 +63,7 @@ std::optional<TierValue> read_tier_value(std::string_view text);
 
 // "name:value<LF>" of each.
 std::string tier_fields_text(const http::HeaderList& fields);
-// False: there is something that must not reach a client.
+// Views of `text`. False: there is something that must not reach a client.
 bool read_tier_fields(std::string_view text, http::HeaderList& out);
 
 }  // namespace weir::filters::cache

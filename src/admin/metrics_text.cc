@@ -343,6 +343,14 @@ void add_certificates(Families& families, const proxy::Snapshot& snapshot) {
   }
 }
 
+void add_redis_errors(MetricFamily& family, const net::RedisConfig& redis) {
+  for (size_t i = 1; i < net::kRedisReasons; ++i) {
+    const auto reason = static_cast<net::RedisReason>(i);
+    const uint64_t count = redis.state->errors(reason);
+    if (count > 0) add_value(family, {{"reason", net::redis_reason_word(reason)}}, count);
+  }
+}
+
 void add_redis(Families& families, const net::RedisConfig& redis) {
   add_single(families, "weir_redis_up", "1: every worker can ask Redis.", MetricType::Gauge,
              uint64_t{redis.state->status().up ? 1u : 0u});
@@ -353,11 +361,7 @@ void add_redis(Families& families, const net::RedisConfig& redis) {
       families, "weir_rate_limit_store_errors_total",
       "Calls of Redis that it did not answer as it should, and lost connections, by reason.",
       MetricType::Counter);
-  for (size_t i = 1; i < net::kRedisReasons; ++i) {
-    const auto reason = static_cast<net::RedisReason>(i);
-    const uint64_t count = redis.state->errors(reason);
-    if (count > 0) add_value(errors, {{"reason", net::redis_reason_word(reason)}}, count);
-  }
+  add_redis_errors(errors, redis);
 }
 
 // Limits that all instances share, by what decides for them now.
@@ -415,6 +419,28 @@ void add_cache(Families& families, const Workers& workers, proxy::AnswerStore* a
        stats.purged},
   };
   for (const One& one : all) add_single(families, one.name, one.help, one.type, one.value);
+}
+
+// The cache's second tier.
+void add_tier(Families& families, const net::RedisConfig& redis, proxy::AnswerStore& answers) {
+  const proxy::AnswerStats stats = answers.stats();
+  add_single(families, "weir_cache_redis_up", "1: every worker can ask Redis for answers.",
+             MetricType::Gauge, uint64_t{redis.state->status().up ? 1u : 0u});
+  add_single(families, "weir_cache_redis_hits_total", "Look-ups in Redis that found an answer.",
+             MetricType::Counter, stats.tier_hits);
+  add_single(families, "weir_cache_redis_misses_total", "Look-ups in Redis that found none of use.",
+             MetricType::Counter, stats.tier_misses);
+  add_single(families, "weir_cache_redis_writes_total", "Answers that were sent to Redis.",
+             MetricType::Counter, stats.tier_writes);
+  add_single(families, "weir_cache_redis_skipped_total",
+             "Fresh answers that were not: too large, or Redis could not be asked.",
+             MetricType::Counter, stats.tier_skipped);
+  MetricFamily& errors =
+      add_family(families, "weir_cache_redis_errors_total",
+                 "What went wrong with Redis, and values in it that were none, by reason.",
+                 MetricType::Counter);
+  add_redis_errors(errors, redis);
+  if (stats.tier_bad > 0) add_value(errors, {{"reason", "value"}}, stats.tier_bad);
 }
 
 void add_rare(Families& families, StatusSource& source) {
@@ -509,6 +535,9 @@ std::string metrics_text(StatusSource& source) {
   add_ejections(families, source);
   add_rate_limits(families, workers);
   add_cache(families, workers, snapshot == nullptr ? nullptr : snapshot->answers);
+  if (snapshot != nullptr && snapshot->tier_redis != nullptr) {
+    add_tier(families, *snapshot->tier_redis, *snapshot->answers);
+  }
   add_handshakes(families, workers);
   add_compression(families, workers);
   add_rare(families, source);

@@ -28,6 +28,12 @@ struct AnswerStats {
   uint64_t evictions = 0;    // for want of room
   uint64_t expirations = 0;  // of no use to anybody any more
   uint64_t purged = 0;
+  // Of the second tier.
+  uint64_t tier_hits = 0;     // look-ups that found something to be used
+  uint64_t tier_misses = 0;   // those that did not, whatever the reason
+  uint64_t tier_bad = 0;      // values that are none
+  uint64_t tier_writes = 0;   // answers sent there
+  uint64_t tier_skipped = 0;  // fresh ones that were not: too large, or Redis could not be asked
 };
 
 struct AnswerLine {

@@ -133,6 +133,7 @@ struct Explained {
   std::string_view path;  // as routes match it
   const Route* route;     // null: none takes it
   std::string_view route_name;
+  uint64_t tier_object_bytes = 0;  // Snapshot's
 };
 
 // Immutable, owned by the config snapshot, shared by all workers.

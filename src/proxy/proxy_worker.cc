@@ -52,6 +52,7 @@ ProxyWorker::ProxyWorker(ProxyWorkerOptions options)
       waiting_room_(net_),
       shadows_(*this),
       redis_(std::make_unique<net::Redis>(net_)),
+      tier_redis_(std::make_unique<net::Redis>(net_)),
       redis_beat_(std::make_unique<net::RedisBeat>(net_, *redis_)),
       purge_feed_(std::make_unique<PurgeFeed>(*this)),
       exchanges_(limits::kExchangesMax),
@@ -131,6 +132,7 @@ void ProxyWorker::use_redis(const std::shared_ptr<const Snapshot>& snapshot) {
   if (!uses || snapshot->answers == nullptr) purge_feed_->stop();
   if (!uses) redis_beat_->stop();
   redis_->configure(uses ? snapshot->redis : nullptr);
+  tier_redis_->configure(uses ? snapshot->tier_redis : nullptr);
   if (!uses) return;
   redis_beat_->start();
   if (snapshot->answers != nullptr) purge_feed_->start(snapshot);

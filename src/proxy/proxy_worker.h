@@ -95,6 +95,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   upstream::WaitingRoom& waiting_room() { return waiting_room_; }
   Shadows& shadows() { return shadows_; }
   net::Redis& redis() { return *redis_; }
+  net::Redis& tier_redis() { return *tier_redis_; }  // of the cache's second tier
   Metrics& metrics() { return metrics_; }
   // What may wait for a slow peer, per connection and direction, before the sender is read no more.
   size_t hold_bytes() const { return hold_bytes_; }
@@ -156,6 +157,7 @@ class ProxyWorker final : public net::Listener::Acceptor, public upstream::IdleO
   upstream::WaitingRoom waiting_room_;
   Shadows shadows_;
   std::unique_ptr<net::Redis> redis_;
+  std::unique_ptr<net::Redis> tier_redis_;
   std::unique_ptr<net::RedisBeat> redis_beat_;
   std::unique_ptr<PurgeFeed> purge_feed_;
   SlotMap<Exchange> exchanges_;

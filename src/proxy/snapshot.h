@@ -205,6 +205,10 @@ struct Snapshot {
   std::shared_ptr<const net::RedisConfig> redis;  // null: none
   bool mirrors = false;                           // some route has a mirror
   AnswerStore* answers = nullptr;                 // the process's cache; null: no route uses it
+  // Where the cache has its second tier, over connections of its own: what is large is slow. Null:
+  // nowhere.
+  std::shared_ptr<const net::RedisConfig> tier_redis;
+  uint64_t tier_object_bytes = 0;  // of a body there
   std::vector<std::shared_ptr<const net::TlsCertificate>> certificates;
   std::vector<HostIndex> hosts;  // per listener
   std::vector<Site> sites;

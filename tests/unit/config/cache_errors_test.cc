@@ -1,6 +1,7 @@
 // A bad `cache`, of a route and of the top level, and the exact lines that they give.
 #include <catch2/catch.hpp>
 
+#include "net/redis_config.h"
 #include "world.h"
 
 namespace weir::config {
@@ -59,9 +60,13 @@ TEST_CASE("config errors: cache") {
        {"7:24: cache.max_object: is more than a quarter of memory; an answer that large would "
         "drive "
         "out too much of the others"}},
-      {test::with_top("cache: {size: 1MiB, redis: {}}"),
+      {test::with_top("cache: {size: 1MiB, redis: {max_object: 8MiB, size: 1}}"),
        {"7:9: cache.size: unknown key",
-        "7:21: cache.redis: \"redis\" is known but not in this build yet"}},
+        "7:21: cache.redis: there is no Redis; the top-level redis says where it is: redis: {url: "
+        "\"redis://127.0.0.1:6379\"}",
+        "7:29: cache.redis.max_object: \"8MiB\" is out of range; allowed: 1KiB to 4MiB",
+        "7:47: cache.redis.size: unknown key"}},
+      {test::with_top("cache: {redis: {enabled: false}}"), {}},
   });
 }
 
@@ -120,6 +125,29 @@ TEST_CASE("config: the cache is the snapshot's where a route uses it") {
         nullptr);
   CHECK(world.load(test::with_route("{path: /, upstream: app}")).snapshot->answers == nullptr);
   CHECK(world.load(test::with_top("cache: {}")).snapshot->answers == nullptr);
+}
+
+TEST_CASE("config: the second tier has a connection of its own, where a route uses the cache") {
+  test::World world;
+  const auto load = [&](const std::string& route, const std::string& tier) {
+    return world
+        .load(test::with_route("{path: /, upstream: app" + route + "}") +
+              "redis: {url: 'redis://127.0.0.1:1/2', timeout: 7ms}\ncache: {" + tier + "}\n")
+        .snapshot;
+  };
+  const auto used = load(", cache: {}", "redis: {}");
+  REQUIRE(used != nullptr);
+  REQUIRE(used->tier_redis != nullptr);
+  CHECK(used->tier_object_bytes == 1 << 20);
+  CHECK(used->tier_redis->reply_bytes > 1 << 20);
+  CHECK(used->tier_redis->database == 2);
+  CHECK(used->tier_redis->timeout_ms == 7);
+  CHECK(used->tier_redis->identity != used->redis->identity);
+  CHECK(used->tier_redis->state != used->redis->state);
+  CHECK(load("", "redis: {}")->tier_redis == nullptr);
+  CHECK(load(", cache: {}", "redis: {enabled: false}")->tier_redis == nullptr);
+  CHECK(load(", cache: {}", "redis: {enabled: false}")->tier_object_bytes == 0);
+  CHECK(load(", cache: {}", "redis: {max_object: 2KiB}")->tier_object_bytes == 2048);
 }
 
 }  // namespace

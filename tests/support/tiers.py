@@ -1,0 +1,53 @@
+"""Instances of weir that share the cache's second tier in one Redis."""
+import json
+
+from support.fleet import redis_is
+from support.raw import RawClient
+from support.waiting import wait_for
+from support.weir import proxy
+
+
+def tiered(library, redis, keep=None, tier=None, timeout="1s", url=None, **options):
+    return proxy(library.origin, route={"cache": {"tags": "Cache-Tag", **(keep or {})}},
+                 redis={"url": url or f"redis://{redis.address}", "timeout": timeout},
+                 cache={"memory": "32MiB", "redis": tier or {}}, **options)
+
+
+def wait_up(redis, *weirs):
+    """Until all of them may read and write: Redis is asked, and has a list of purges."""
+    for weir in weirs:
+        wait_for(lambda weir=weir: redis_is(weir, "healthy"), 20)
+        wait_for(lambda weir=weir: weir.metric("weir_cache_redis_up") == 1, 20)
+    wait_for(lambda: redis.ask("EXISTS", "weir:purges") == 1)
+
+
+def values(redis):
+    """The keys of answers, and of names of Vary."""
+    return [key for key in redis.ask("KEYS", "weir:cache:*")
+            if not key.startswith(b"weir:cache:url:")]
+
+
+def fill(weir, redis, target="/a", count=1, **options):
+    """What comes is in Redis then; its body."""
+    answer = weir.get(target, **options)
+    assert answer.get("X-Cache") == "MISS"
+    wait_for(lambda: len(values(redis)) >= count)
+    return answer.body
+
+
+def told(answer):
+    return answer.get("Cache-Status")
+
+
+FROM_REDIS = "weir; hit; detail=redis"
+
+
+def purge(weir, redis, **what):
+    """Returns once Redis has it: others may not have heard of it."""
+    before = redis.ask("ZCARD", "weir:purges")
+    host, _, port = weir.admin_address.rpartition(":")
+    with RawClient((host, int(port))) as client:
+        answer = client.request("POST", "/cache/purge", (), json.dumps(what).encode(),
+                                host=weir.admin_address)
+    assert answer.status == 200, answer.body
+    wait_for(lambda: redis.ask("ZCARD", "weir:purges") > before)
