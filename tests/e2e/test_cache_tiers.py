@@ -1,13 +1,15 @@
 """The cache's second tier: what one instance has stored, others have without asking the server, as
 old as it is, and for no longer."""
+import subprocess
 import threading
 
 import pytest
 
 from support.library import FRESH, conditional
 from support.redis import Redis
-from support.tiers import FROM_REDIS, fill, purge, tiered, told, values, wait_up
+from support.tiers import FROM_REDIS, fill, purge, send_purge, tiered, told, values, wait_up
 from support.waiting import in_threads, wait_for
+from support.weir import binary
 
 
 @pytest.fixture(scope="module", name="server")
@@ -237,20 +239,19 @@ def test_a_purge_holds_at_once_where_it_was_asked_for(library, redis):
         fill(one, redis)
         for number in range(1, 20):
             library.set("/a", str(number).encode(), FRESH)
-            status, _ = purge_now(one, "http://test/a")
-            assert status == 200 and one.get("/a").body == str(number).encode()
+            send_purge(one, url="http://test/a")
+            assert one.get("/a").body == str(number).encode()
 
 
-def purge_now(weir, url):
-    import json
-    import urllib.request
-    request = urllib.request.Request(f"http://{weir.admin_address}/cache/purge",
-                                     json.dumps({"url": url}).encode(), method="POST")
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return answer.status, answer.read()
+def written(weir, redis):
+    with weir.client() as client:
+        assert client.request("POST", "/a", (), b"x").status == 200
+    wait_for(lambda: redis.ask("KEYS", "weir:cache:url:*"))
 
 
-def test_what_was_asked_for_before_a_purge_is_void_in_all(library, redis):
+@pytest.mark.parametrize("happens", [
+    lambda weir, redis: purge(weir, redis, url="http://test/a"), written], ids=["purge", "write"])
+def test_what_was_asked_for_before_is_void_in_all(library, redis, happens):
     asked, go = threading.Event(), threading.Event()
 
     def slow(conn, _):
@@ -258,7 +259,8 @@ def test_what_was_asked_for_before_a_purge_is_void_in_all(library, redis):
         assert go.wait(10)
         conn.answer(b"old", headers=FRESH)
 
-    library.answers["/a"] = slow
+    library.answers["/a"] = lambda conn, request: (
+        slow(conn, request) if request.method == "GET" else conn.answer(b"done"))
     with tiered(library, redis) as one, tiered(library, redis) as two, tiered(
             library, redis) as three:
         wait_up(redis, one, two, three)
@@ -266,10 +268,11 @@ def test_what_was_asked_for_before_a_purge_is_void_in_all(library, redis):
         client = threading.Thread(target=lambda: got.append(one.get("/a")))
         client.start()
         assert asked.wait(10)
-        purge(two, redis, url="http://test/a")
+        happens(two, redis)
         go.set()
         client.join()
         assert got[0].body == b"old"
+        wait_for(lambda: one.metric("weir_cache_redis_writes_total") == 1)
         library.set("/a", b"new")
         assert three.get("/a").body == b"new"
 
@@ -290,9 +293,6 @@ def test_a_write_is_good_at_once_here_and_for_what_others_find(library, redis):
 
 
 def test_explain_tells_of_it(library, redis):
-    import subprocess
-
-    from support.weir import binary
     with tiered(library, redis) as weir:
         def explain(*options):
             return subprocess.run([binary(), "explain", "-c", weir.path, *options, "http://test/a"],

@@ -4,7 +4,7 @@ import pytest
 
 from support.library import FRESH
 from support.redis import FakeRedis, Redis, good_answer
-from support.tiers import FROM_REDIS, fill, tiered, told, values, wait_up
+from support.tiers import FROM_REDIS, fill, forged, tiered, told, values, wait_up
 from support.waiting import wait_for
 
 
@@ -85,6 +85,37 @@ def test_bad_values_are_counted(library):
         redis.ask("SET", key, flipped(redis.ask("GET", key)), "PX", 50_000)
         two.get("/a")
         assert errors(two, "value") == 1
+
+
+@pytest.mark.parametrize("old, new", [
+    (b"X-Some:12", b"X-Some:1\r"), (b"X-Some:", b"X Some:"), (b"X-Named", b"Trailer"),
+    (b"X-Own-Name", b"Connection"), (b"X-Some-Name-Sized", b"Transfer-Encoding"),
+    (b"Content-Length:11", b"Content-Length:10"), (b"Wary:*", b"Vary:*"),
+    (b"X-Cookies-", b"Set-Cookie"),
+], ids=["cr", "blank", "trailer", "connection", "coding", "length", "vary", "cookie"])
+def test_a_forged_value_reaches_no_client(library, old, new):
+    own = [("X-Some", "12"), ("X-Named", "1"), ("X-Own-Name", "1"), ("X-Some-Name-Sized", "1"),
+           ("Wary", "*"), ("X-Cookies-", "1")]
+    with Redis() as redis, tiered(library, redis) as one, tiered(library, redis) as two:
+        wait_up(redis, one, two)
+        library.set("/a", b"some answer", [*FRESH, *own])
+        fill(one, redis)
+        key = values(redis)[0]
+        redis.ask("SET", key, forged(redis.ask("GET", key), old, new), "PX", 50_000)
+        answer = two.get("/a")
+        assert answer.body == b"some answer" and answer.get("X-Some") == "12"
+        assert answer.get("X-Cache") == "MISS"
+
+
+def test_a_forged_value_of_no_harm_is_taken(library):
+    """So that the test above is about what it says."""
+    with Redis() as redis, tiered(library, redis) as one, tiered(library, redis) as two:
+        wait_up(redis, one, two)
+        library.set("/a", b"some answer", [*FRESH, ("X-Some", "12")])
+        fill(one, redis)
+        key = values(redis)[0]
+        redis.ask("SET", key, forged(redis.ask("GET", key), b"X-Some:12", b"X-Some:34"))
+        assert two.get("/a").get("X-Some") == "34"
 
 
 def test_a_value_of_another_kind_is_a_miss(library):

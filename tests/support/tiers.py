@@ -42,12 +42,36 @@ def told(answer):
 FROM_REDIS = "weir; hit; detail=redis"
 
 
-def purge(weir, redis, **what):
-    """Returns once Redis has it: others may not have heard of it."""
-    before = redis.ask("ZCARD", "weir:purges")
+def checksum(text):
+    """As weir makes it of all that stands before it (filters/cache/tier_value.h)."""
+    state, mask = 0, 2**64 - 1
+    padded = text + b"\0" * (-len(text) % 8)
+    words = [int.from_bytes(padded[at:at + 8], "little") for at in range(0, len(padded), 8)]
+    for word in words + ([] if len(text) % 8 else [0]) + [len(text)]:
+        state = ((state ^ word) * 0x9e3779b97f4a7c15) & mask
+        state ^= state >> 32
+    return state.to_bytes(8, "little")
+
+
+def forged(value, old, new):
+    """`value` with other bytes of the same number in it, and a checksum that is right."""
+    assert len(old) == len(new) and value.count(old) == 1
+    text = value[:-8]
+    assert checksum(text) == value[-8:]
+    text = text.replace(old, new)
+    return text + checksum(text)
+
+
+def send_purge(weir, **what):
     host, _, port = weir.admin_address.rpartition(":")
     with RawClient((host, int(port))) as client:
         answer = client.request("POST", "/cache/purge", (), json.dumps(what).encode(),
                                 host=weir.admin_address)
     assert answer.status == 200, answer.body
+
+
+def purge(weir, redis, **what):
+    """Returns once Redis has it: others may not have heard of it."""
+    before = redis.ask("ZCARD", "weir:purges")
+    send_purge(weir, **what)
     wait_for(lambda: redis.ask("ZCARD", "weir:purges") > before)
