@@ -238,11 +238,13 @@ void CacheFilter::go_on(Outcome outcome) {
   }
 }
 
-void CacheFilter::on_tier(const TierValue* value) {
-  if (!resume_) return;
+bool CacheFilter::on_tier(const TierValue* value) {
+  if (!resume_) return false;
   Outcome outcome;
   if (value != nullptr) outcome = use_tier(*value);
-  go_on(outcome ? std::move(outcome) : fetch_alone());
+  const bool is_used = outcome.has_value();
+  go_on(is_used ? std::move(outcome) : fetch_alone());
+  return is_used;
 }
 
 // Out of the store, where it has gone: what hit it on its way there shows. Nothing: it is not for

@@ -59,7 +59,7 @@ class CacheFilter final : public proxy::Filter, private Passenger, private TierL
   void on_news(News news) noexcept override;
   void hear(const News& news);
   void go_on(Outcome outcome);
-  void on_tier(const TierValue* value) override;
+  bool on_tier(const TierValue* value) override;
   void on_lock_timeout();
   void stop_waiting();
   bool is_for_us(const News& news);

@@ -1,5 +1,7 @@
 #include "filters/cache/tier.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace weir::filters::cache {
@@ -9,10 +11,11 @@ std::shared_ptr<const TierView> Tier::view() const {
   return view_;
 }
 
-void Tier::learn(TierView view) {
+bool Tier::learn(TierView view) {
   auto known = std::make_shared<const TierView>(std::move(view));
   const std::lock_guard lock(mutex_);
   view_ = std::move(known);
+  return !untold_.empty();
 }
 
 void Tier::begin_writes(std::span<const std::string> marks) {
@@ -22,11 +25,24 @@ void Tier::begin_writes(std::span<const std::string> marks) {
 
 void Tier::end_writes(std::span<const std::string> marks, bool told) {
   const std::lock_guard lock(mutex_);
+  if (!told && untold_.size() + marks.size() <= kUntoldMax) {
+    untold_.insert(untold_.end(), marks.begin(), marks.end());
+    return;
+  }
   distrusts_ |= !told;
   for (const std::string& mark : marks) {
     const auto at = written_.find(mark);
     if (at != written_.end()) written_.erase(at);
   }
+}
+
+std::vector<std::string> Tier::take_untold(size_t most) {
+  const std::lock_guard lock(mutex_);
+  const auto begin = untold_.end() - static_cast<ptrdiff_t>(std::min(most, untold_.size()));
+  std::vector<std::string> taken(std::make_move_iterator(begin),
+                                 std::make_move_iterator(untold_.end()));
+  untold_.erase(begin, untold_.end());
+  return taken;
 }
 
 bool Tier::is_written(const std::string& mark) const {

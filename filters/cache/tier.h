@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 namespace weir::filters::cache {
 
@@ -40,14 +41,19 @@ class Tier {
  public:
   // Of the last reply; null: there was none.
   std::shared_ptr<const TierView> view() const;
-  void learn(TierView view);
+  // True: some writes are to be told again, now that Redis answers.
+  bool learn(TierView view);
 
   // ---- writes to URLs, by the keys of their marks, on their way to Redis ----
+  // Of those that wait to be told again. Reached: all that is in Redis is distrusted instead.
+  static constexpr size_t kUntoldMax = 10'000;
   void begin_writes(std::span<const std::string> marks);
   // Not `told`: nobody knows whether Redis has heard of them.
   void end_writes(std::span<const std::string> marks, bool told);
+  // Those that are to be told again: so many at most, which is_written() knows still.
+  std::vector<std::string> take_untold(size_t most);
   bool is_written(const std::string& mark) const;
-  // Some writes were not told: nothing is of use that is in Redis now.
+  // Nobody knows what was written to: nothing is of use that is in Redis now.
   void distrust();
   // Whether what was asked for at `asked_ms` may be used. `now_ms`: both by Redis's clock, just
   // now.
@@ -59,6 +65,7 @@ class Tier {
   mutable std::mutex mutex_;  // guards what follows
   std::shared_ptr<const TierView> view_;
   std::unordered_multiset<std::string> written_;
+  std::vector<std::string> untold_;  // of these
   bool distrusts_ = false;
   uint64_t trusted_from_ms_ = 0;
 };

@@ -9,6 +9,7 @@
 #include "filters/cache/intake.h"
 #include "filters/cache/purge_keys.h"
 #include "filters/cache/tier.h"
+#include "filters/cache/tier_written.h"
 #include "http/chars.h"
 #include "http/url.h"
 #include "http/vary.h"
@@ -94,6 +95,7 @@ bool TierLookup::start() {
 
 bool TierLookup::ask(std::string key, uint64_t timeout_ms) {
   value_key_ = std::move(key);
+  asked_at_ms_ = now_ms();
   return worker_.tier_redis().call(call_, kTierGetScript, 3, 1, timeout_ms);
 }
 
@@ -113,8 +115,9 @@ bool TierLookup::on_redis_reply(const net::RedisReply& reply) {
       reply.size < kTierReplyFixed || reply.items[3].kind != net::RedisReply::Kind::kText) {
     return false;
   }
-  if (number > 0) {
-    tier().learn({static_cast<uint64_t>(number), std::string(reply.items[3].text), now, now_ms()});
+  if (number > 0 && tier().learn({static_cast<uint64_t>(number), std::string(reply.items[3].text),
+                                  now, now_ms()})) {
+    TierWritten::tell_again(worker_);
   }
   if (!use(reply)) miss();
   return true;
@@ -141,11 +144,11 @@ bool TierLookup::use(const net::RedisReply& reply) {
   }
   if (!is_ours(*value) || is_void(reply, *value)) return false;
   const int64_t redis_ms = reply.items[1].integer;
-  // A moment that both clocks know; what comes from the future came now.
+  // By when it was asked for, and not a moment younger; what comes from the future came then.
   value->lifetime.received_ms =
-      now_ms() - std::max<int64_t>(0, redis_ms - value->lifetime.received_ms);
-  tier().stats.hits.fetch_add(1, std::memory_order_relaxed);
-  user_.on_tier(&*value);
+      asked_at_ms_ - std::max<int64_t>(0, redis_ms - value->lifetime.received_ms);
+  TierStats& stats = tier().stats;
+  (user_.on_tier(&*value) ? stats.hits : stats.misses).fetch_add(1, std::memory_order_relaxed);
   return true;
 }
 

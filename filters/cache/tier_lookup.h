@@ -30,8 +30,9 @@ class TierLookup final : private net::RedisCaller {
  public:
   class User {
    public:
-    // Its times are of this instance's clock; good during the call. Null: there is none.
-    virtual void on_tier(const TierValue* value) = 0;
+    // Its times are of this instance's clock; good during the call. Null: there is none. False: he
+    // has no use for it.
+    virtual bool on_tier(const TierValue* value) = 0;
 
    protected:
     ~User() = default;
@@ -64,8 +65,9 @@ class TierLookup final : private net::RedisCaller {
   net::RedisCall call_;
   std::string value_key_;
   std::string mark_key_;
-  uint64_t until_ms_ = 0;  // of the loop's clock
-  bool varies_ = false;    // the second call
+  int64_t asked_at_ms_ = 0;  // the last time
+  uint64_t until_ms_ = 0;    // of the loop's clock
+  bool varies_ = false;      // the second call
 };
 
 }  // namespace weir::filters::cache

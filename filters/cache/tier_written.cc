@@ -12,14 +12,24 @@ void TierWritten::tell(proxy::ProxyWorker& worker, std::span<const std::string> 
   if (config == nullptr) return;
   std::vector<std::string> marks;
   for (const std::string& url : urls) marks.push_back(tier_mark_key(config->key_prefix, url));
+  tier().begin_writes(marks);
+  start(worker, std::move(marks));
+}
+
+void TierWritten::tell_again(proxy::ProxyWorker& worker) {
+  constexpr size_t kAtOnce = 64;
+  start(worker, tier().take_untold(kAtOnce));
+}
+
+void TierWritten::start(proxy::ProxyWorker& worker, std::vector<std::string> marks) {
+  if (marks.empty()) return;
   auto written = std::make_unique<TierWritten>(worker, std::move(marks));
   TierWritten& begun = *written;
   worker.adopt_background(std::move(written));
-  begun.begin();
+  begun.ask();
 }
 
-void TierWritten::begin() {
-  tier().begin_writes(marks_);
+void TierWritten::ask() {
   const auto keys = static_cast<uint32_t>(marks_.size());
   if (!worker_.tier_redis().call(call_, kTierWrittenScript, keys, 0)) end(false);
 }

@@ -21,13 +21,16 @@ class TierWritten final : public proxy::Background, private net::RedisCaller {
   // What is there of these URLs, without queries, is void from now on, and once Redis has heard of
   // it for all instances.
   static void tell(proxy::ProxyWorker& worker, std::span<const std::string> urls);
+  // Once more, what Redis may not have heard of.
+  static void tell_again(proxy::ProxyWorker& worker);
   TierWritten(proxy::ProxyWorker& worker, std::vector<std::string> marks)
       : worker_(worker), marks_(std::move(marks)), call_(worker.net(), *this) {}
 
   void end() override { end(false); }
 
  private:
-  void begin();
+  static void start(proxy::ProxyWorker& worker, std::vector<std::string> marks);
+  void ask();
   void end(bool told);
   void write_words(net::RedisCommand& command) override;
   bool on_redis_reply(const net::RedisReply& reply) override;

@@ -88,10 +88,16 @@ def test_what_is_validated_is_good_for_all(library, redis):
 
 def test_one_of_many_asks(library, redis):
     library.set("/a", b"text")
-    with tiered(library, redis) as one, tiered(library, redis, workers=2) as two:
+    with tiered(library, redis) as one, tiered(
+            library, redis, workers=2, timeout="10s") as two:
         wait_up(redis, one, two)
         fill(one, redis)
+        redis.pause()
+        all_wait = threading.Thread(target=lambda: (
+            wait_for(lambda: two.metric("requests_in_flight") >= 20), redis.go_on()))
+        all_wait.start()
         answers = in_threads(20, lambda _: two.get("/a"))
+        all_wait.join()
         assert {answer.body for answer in answers} == {b"text"}
         assert {answer.get("X-Cache") for answer in answers} == {"HIT"}
         assert two.metric("weir_cache_redis_hits_total") == 1 and library.count("/a") == 1

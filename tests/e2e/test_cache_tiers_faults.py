@@ -144,22 +144,32 @@ def test_another_ones_value_is_not_taken(library):
 
 
 def test_what_was_written_to_while_redis_was_away_does_not_come_back(library):
-    with Redis() as redis, tiered(library, redis) as one:
-        wait_up(redis, one)
-        library.set("/a", b"old", FRESH)
-        fill(one, redis)
+    def marked():
+        marks = [redis.ask("GET", mark) for mark in redis.ask("KEYS", "weir:cache:url:*")]
+        return sum(not mark.startswith(b"0 ") for mark in marks)
+
+    with Redis() as redis, tiered(library, redis) as one, tiered(library, redis) as two:
+        wait_up(redis, one, two)
+        for count, target in enumerate(("/a", "/b", "/c"), 1):
+            library.set(target, b"old", FRESH)
+            fill(two if target == "/b" else one, redis, target, count)
         redis.ask("CONFIG", "SET", "requirepass", "secret")
         redis.password = "secret"
         redis.ask("CLIENT", "KILL", "TYPE", "normal")
         wait_for(lambda: one.metric("weir_cache_redis_up") == 0)
-        with one.client() as client:
-            assert client.request("POST", "/a", (), b"x").status == 200
-        library.set("/a", b"new", FRESH)
+        for target in ("/a", "/c"):
+            with one.client() as client:
+                assert client.request("POST", target, (), b"x").status == 200
+            library.set(target, b"new", FRESH)
         redis.ask("CONFIG", "SET", "requirepass", "")
         redis.password = None
-        wait_up(redis, one)
-        assert len(values(redis)) == 1
+        wait_up(redis, one, two)
+        assert len(values(redis)) == 3 and marked() == 0
         assert one.get("/a").body == b"new"
+        # The next one that is looked up has it told.
+        assert told(one.get("/b")) == FROM_REDIS
+        wait_for(lambda: marked() == 2)
+        assert two.get("/c").body == b"new"
 
 
 @pytest.mark.parametrize("lost", ["weir:purges", "mark"])

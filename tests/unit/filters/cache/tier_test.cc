@@ -51,7 +51,7 @@ TEST_CASE("a purge is about a value by URL, prefix, tag, or always") {
   CHECK_FALSE(is_purged({}, "https://a.test/x", "", snapshot));
 }
 
-TEST_CASE("a write that Redis has not heard of makes void all that is there") {
+TEST_CASE("a write is known until Redis has heard of it") {
   Tier tier;
   CHECK(tier.trusts(1, 5));
   const std::vector<std::string> marks = {"a", "b"};
@@ -64,7 +64,27 @@ TEST_CASE("a write that Redis has not heard of makes void all that is there") {
   CHECK_FALSE(tier.is_written("b"));
   CHECK(tier.trusts(1, 5));
   tier.end_writes({marks.data(), 1}, false);
+  CHECK(tier.is_written("a"));  // until it is told
+  CHECK(tier.trusts(1, 5));
+  CHECK(tier.learn({}));
+  CHECK(tier.take_untold(10) == std::vector<std::string>{"a"});
+  CHECK_FALSE(tier.learn({}));
+  CHECK(tier.take_untold(10).empty());
+  CHECK(tier.is_written("a"));
+  tier.end_writes({marks.data(), 1}, true);
   CHECK_FALSE(tier.is_written("a"));
+}
+
+TEST_CASE("too many writes that Redis has not heard of make void all that is there") {
+  Tier tier;
+  for (size_t i = 0; i <= Tier::kUntoldMax; ++i) {
+    const std::string mark = std::to_string(i);
+    tier.begin_writes({&mark, 1});
+    tier.end_writes({&mark, 1}, false);
+  }
+  CHECK(tier.is_written("0"));
+  CHECK_FALSE(tier.is_written(std::to_string(Tier::kUntoldMax)));
+  CHECK(tier.take_untold(64).size() == 64);
   CHECK_FALSE(tier.trusts(999, 1'000));
   CHECK_FALSE(tier.trusts(999, 50'000));
   CHECK(tier.trusts(40'000, 50'000));
