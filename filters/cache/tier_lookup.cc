@@ -142,7 +142,7 @@ bool TierLookup::use(const net::RedisReply& reply) {
     tier().stats.bad.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
-  if (!is_ours(*value) || is_void(reply, *value)) return false;
+  if (is_void(reply, *value)) return false;
   const int64_t redis_ms = reply.items[1].integer;
   // By when it was asked for, and not a moment younger; what comes from the future came then.
   value->lifetime.received_ms =
@@ -162,14 +162,6 @@ bool TierLookup::ask_variant(std::string_view vary) {
   const net::RedisConfig* const config = worker_.tier_redis().config();
   if (secondary.empty() || config == nullptr) return false;
   return ask(tier_key(config->key_prefix, key_, vary, secondary), until_ms_ - now);
-}
-
-bool TierLookup::is_ours(const TierValue& value) {
-  if (value.vary.empty()) return value.secondary.empty();
-  if (!are_names(value.vary)) return false;
-  BlockPool blocks;
-  Arena arena(blocks);
-  return RequestVariant(fields_, arena).by(value.vary) == value.secondary;
 }
 
 // Whether a purge that came later is about it, or may be.

@@ -54,7 +54,6 @@ class TierLookup final : private net::RedisCaller {
   bool ask(std::string key, uint64_t timeout_ms);
   bool use(const net::RedisReply& reply);
   bool ask_variant(std::string_view vary);
-  bool is_ours(const TierValue& value);
   bool is_void(const net::RedisReply& reply, const TierValue& value) const;
   int64_t now_ms() const;
 

@@ -143,6 +143,24 @@ def test_another_ones_value_is_not_taken(library):
         assert two.get("/b").body == b"of b" and errors(two, "value") == 1
 
 
+def test_another_variants_value_is_not_taken(library):
+    def ask(weir, language):
+        return weir.get("/a", headers=[("Accept-Language", language)])
+
+    library.answers["/a"] = lambda conn, request: conn.answer(
+        request.get("Accept-Language"), headers=[*FRESH, ("Vary", "Accept-Language")])
+    with Redis() as redis, tiered(library, redis) as one, tiered(library, redis) as two:
+        wait_up(redis, one, two)
+        fill(one, redis, headers=[("Accept-Language", "de")], count=2)
+        known = values(redis)
+        fill(one, redis, headers=[("Accept-Language", "fr")], count=3)
+        french = next(key for key in values(redis) if key not in known)
+        for key in known:
+            if redis.ask("GET", key).startswith(b"weir1 "):
+                redis.ask("SET", key, redis.ask("GET", french), "PX", 50_000)
+        assert ask(two, "de").body == b"de" and ask(two, "fr").body == b"fr"
+
+
 def test_what_was_written_to_while_redis_was_away_does_not_come_back(library):
     def marked():
         marks = [redis.ask("GET", mark) for mark in redis.ask("KEYS", "weir:cache:url:*")]
@@ -181,6 +199,7 @@ def test_what_redis_has_forgotten_proves_nothing(library, lost):
         fill(one, redis)
         library.set("/a", b"new")
         redis.ask("DEL", lost if lost != "mark" else redis.ask("KEYS", "weir:cache:url:*")[0])
+        wait_for(lambda: redis.ask("EXISTS", "weir:purges"))  # another one
         assert two.get("/a").body == b"new"
 
 

@@ -107,9 +107,11 @@ TEST_CASE("an order of a kind that is not known voids all") {
 TEST_CASE("what is told waits until Redis has taken it") {
   World world;
   world.meet();
+  CHECK_FALSE(world.log.has_untold());
   world.log.tell(tag("a"));
   world.log.tell(tag("b"));
   PurgeLog::Question question = world.ask();
+  CHECK(world.log.has_untold());
   REQUIRE(question.entries.size() == 2);
   CHECK(question.entries[0].second == "th a");
   CHECK(question.entries[0].first.starts_with(world.redis.instance() + "."));
@@ -124,6 +126,8 @@ TEST_CASE("what is told waits until Redis has taken it") {
   question = world.ask();
   REQUIRE(question.entries.size() == 1);
   CHECK(question.entries[0].second == "th c");
+  REQUIRE(world.log.take(question, Reply(1, 10, question.entries[0].first, 0).get(), news));
+  CHECK_FALSE(world.log.has_untold());
 }
 
 TEST_CASE("a reply that is none changes nothing") {
