@@ -16,6 +16,7 @@
 #include "config/substitute.h"
 #include "config/yaml.h"
 #include "filters/rate_limit/read.h"
+#include "filters/rate_limit/reset.h"
 
 namespace weir::config {
 
@@ -115,6 +116,7 @@ bool build_all(Build& build, const Node& root) {
   bind_labels(build);
   bind_splits(build);
   filters::rate_limit::bind(build.rate_limits);
+  build.snapshot.limits = filters::rate_limit::make_book(build.rate_limits);
   bind_redis(build);
   bind_cache(build);
   return true;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include "admin/report.h"
 #include "proxy/purge_order.h"
@@ -54,6 +55,27 @@ std::string percent_encoded(std::string_view text) {
     out.push_back(kDigits[byte & 15]);
   }
   return out;
+}
+
+struct Post {
+  const char* path;
+  std::string json;
+  uint64_t wait_ms;
+};
+
+// 1 where it was refused, with the reason that `report` finds in the answer.
+int post_and_print(const admin::Target& target, const Post& post,
+                   Result<std::string> (*report)(std::string_view)) {
+  Result<admin::Answer> answer = admin::ask(target, "POST", post.path, post.wait_ms, post.json);
+  if (!answer.ok()) return fail(answer.error());
+  const int status = answer.value().status;
+  const bool explained = status == 400 || status == 404 || status == 413 || status == 503;
+  if (status != 200 && !explained) return fail(refusal_text(target, answer.value()));
+  Result<std::string> text = report(answer.value().body);
+  if (!text.ok()) return fail(target.address + ": " + text.error());
+  if (status != 200) return fail(text.value());
+  std::fputs(text.value().c_str(), stdout);
+  return 0;
 }
 
 Result<proxy::PurgeOrder> order_of(const PurgeRequest& request) {
@@ -120,17 +142,14 @@ int set_server_and_print(const admin::Target& target, const ServerOrder& order) 
 int purge_and_print(const admin::Target& target, const PurgeRequest& request) {
   Result<proxy::PurgeOrder> order = order_of(request);
   if (!order.ok()) return fail(order.error());
-  Result<admin::Answer> answer =
-      admin::ask(target, "POST", "/cache/purge", kPurgeMs, admin::purge_json(order.value()));
-  if (!answer.ok()) return fail(answer.error());
-  const int status = answer.value().status;
-  const bool explained = status == 400 || status == 404 || status == 413;
-  if (status != 200 && !explained) return fail(refusal_text(target, answer.value()));
-  Result<std::string> report = admin::purge_report(answer.value().body);
-  if (!report.ok()) return fail(target.address + ": " + report.error());
-  if (status != 200) return fail(report.value());
-  std::fputs(report.value().c_str(), stdout);
-  return 0;
+  const Post post = {"/cache/purge", admin::purge_json(order.value()), kPurgeMs};
+  return post_and_print(target, post, admin::purge_report);
+}
+
+int reset_and_print(const admin::Target& target, const ResetRequest& request) {
+  const Post post = {"/rate_limits/reset", admin::reset_json(request.limit, request.key),
+                     kStatusMs};
+  return post_and_print(target, post, admin::reset_report);
 }
 
 }  // namespace weir

@@ -551,4 +551,9 @@ uint64_t Daemon::uptime_s() { return (net::monotonic_ms() - started_ms_) / 1000;
 
 uint64_t Daemon::log_dropped_lines() { return log_writer_->dropped_lines(); }
 
+bool Daemon::post(std::function<void(proxy::ProxyWorker&)> work) {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [&](const auto& worker) { return worker->post(work); });
+}
+
 }  // namespace weir

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -47,6 +48,7 @@ class Daemon final : public proxy::StatusSource {
   uint64_t uptime_s() override;
   bool draining() override { return draining_.load(); }
   uint64_t log_dropped_lines() override;
+  bool post(std::function<void(proxy::ProxyWorker&)> work) override;
 
  private:
   using SnapshotPtr = std::shared_ptr<const proxy::Snapshot>;

@@ -120,6 +120,15 @@ CLI::App* add_purge_command(CLI::App& app, weir::admin::Target& target,
   return purge;
 }
 
+CLI::App* add_reset_command(CLI::App& app, weir::admin::Target& target,
+                            weir::ResetRequest& request) {
+  CLI::App* reset = add_admin_command(
+      app, "reset", "Have a key of a rate limit of a running weir begin anew", target);
+  reset->add_option("limit", request.limit, "The limit's name")->required();
+  reset->add_option("key", request.key, "As explain shows it: client_ip=192.0.2.1")->required();
+  return reset;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -169,6 +178,9 @@ int main(int argc, char** argv) {
   weir::admin::Target purge_target = status_target;
   weir::PurgeRequest purged;
   CLI::App* purge = add_purge_command(app, purge_target, purged);
+  weir::admin::Target reset_target = status_target;
+  weir::ResetRequest reset_request;
+  CLI::App* reset = add_reset_command(app, reset_target, reset_request);
   CLI11_PARSE(app, argc, argv);
 
   if (version->parsed()) {
@@ -180,6 +192,7 @@ int main(int argc, char** argv) {
   if (reload->parsed()) return weir::reload_and_print(reload_target);
   if (explained->parsed()) return explain(path, asked);
   if (purge->parsed()) return weir::purge_and_print(purge_target, purged);
+  if (reset->parsed()) return weir::reset_and_print(reset_target, reset_request);
   if (drain->parsed()) {
     if (take_down) order.state = "down";
     if (undo) order.state = "up";

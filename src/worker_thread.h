@@ -56,6 +56,8 @@ class WorkerThread {
   // Hands the lines of the access log that it holds to the writer, in its next turn; then calls
   // `done` on its thread. False, and no call, when it is ending: it does so by itself.
   bool flush_log(std::function<void()> done);
+  // Any thread. False: the worker is ending, and `message` is not run.
+  bool post(std::function<void(proxy::ProxyWorker&)> message);
   void join() { thread_.join(); }
   void abandon() { thread_.detach(); }  // the process ends under it: nobody will join()
 
@@ -65,7 +67,6 @@ class WorkerThread {
 
  private:
   void set_worker(proxy::ProxyWorker* worker);
-  bool post(std::function<void(proxy::ProxyWorker&)> message);  // false: the worker is ending
 
   const Options options_;
   proxy::Metrics metrics_;

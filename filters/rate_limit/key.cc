@@ -85,11 +85,21 @@ std::string_view value_of(const KeyPart& part, const Asked& asked, Arena& arena)
 
 // A value and an address that stands in for one come from different halves of the hash: no client
 // can write a header that is another one's address.
+uint64_t hash_value(const SipKey& secret, std::string_view value) { return secret.hash(value).low; }
+uint64_t hash_client(const SipKey& secret, const http::Address& client, uint32_t prefix) {
+  return secret.hash(bytes_of(masked(client, prefix))).high;
+}
+
 uint64_t hash_part(const KeyPart& part, const Key& key, const SipKey& secret, const Asked& asked,
                    Arena& arena) {
   const std::string_view value = value_of(part, asked, arena);
-  if (!value.empty()) return secret.hash(value).low;
-  return secret.hash(bytes_of(masked(*asked.client, key.ipv6_prefix))).high;
+  return value.empty() ? hash_client(secret, *asked.client, key.ipv6_prefix)
+                       : hash_value(secret, value);
+}
+
+uint64_t hash_both(const SipKey& secret, uint64_t first, uint64_t second) {
+  const std::array<uint64_t, 2> both = {first, second};
+  return secret.hash({reinterpret_cast<const char*>(both.data()), sizeof(both)}).low;
 }
 
 void append_quoted(std::string& out, std::string_view text) {
@@ -97,6 +107,18 @@ void append_quoted(std::string& out, std::string_view text) {
     if (c == '&' || c == '=' || c == '\\') out += '\\';
     out += c;
   }
+}
+
+// What stands before `end`, which goes with it; all where it does not come. append_quoted() undone.
+std::string cut_unquoted(std::string_view& text, char end) {
+  std::string out;
+  size_t at = 0;
+  for (; at < text.size() && text[at] != end; ++at) {
+    if (text[at] == '\\' && at + 1 < text.size()) ++at;
+    out += text[at];
+  }
+  text.remove_prefix(std::min(at + 1, text.size()));
+  return out;
 }
 
 std::string address_text(const http::Address* client, uint32_t prefix) {
@@ -137,8 +159,7 @@ std::string key_part_text(const KeyPart& part) {
 uint64_t hash_key(const Key& key, const SipKey& secret, const Asked& asked, Arena& arena) {
   uint64_t hash = hash_part(key.parts.front(), key, secret, asked, arena);
   for (size_t i = 1; i < key.parts.size(); ++i) {
-    const std::array<uint64_t, 2> both = {hash, hash_part(key.parts[i], key, secret, asked, arena)};
-    hash = secret.hash({reinterpret_cast<const char*>(both.data()), sizeof(both)}).low;
+    hash = hash_both(secret, hash, hash_part(key.parts[i], key, secret, asked, arena));
   }
   return hash;
 }
@@ -157,6 +178,30 @@ std::string key_text(const Key& key, const Asked& asked, Arena& arena) {
     append_quoted(out, value.empty() ? address_text(asked.client, key.ipv6_prefix) : value);
   }
   return out;
+}
+
+Result<uint64_t> hash_text(const Key& key, const SipKey& secret, std::string_view text) {
+  std::string form;
+  uint64_t hash = 0;
+  bool good = true;
+  for (size_t i = 0; i < key.parts.size(); ++i) {
+    const std::string part = key_part_text(key.parts[i]);
+    form += form.empty() ? "" : "&";
+    append_quoted(form, part);
+    form += "=...";
+    const std::string name = cut_unquoted(text, '=');
+    const std::string value = cut_unquoted(text, '&');
+    http::Address client;
+    const bool by_client = name == "client_ip";
+    good =
+        good && (by_client ? http::Address::parse(value, client) : name == part && !value.empty());
+    const uint64_t of_part =
+        by_client ? hash_client(secret, client, key.ipv6_prefix) : hash_value(secret, value);
+    hash = i == 0 ? of_part : hash_both(secret, hash, of_part);
+  }
+  if (good && text.empty()) return hash;
+  return Result<uint64_t>::failure("a key of this limit is " + form +
+                                   ", with client_ip=... for a part that requests lack");
 }
 
 }  // namespace weir::filters::rate_limit

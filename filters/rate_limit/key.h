@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "base/error.h"
 #include "base/siphash.h"
 
 namespace weir::http {
@@ -67,5 +68,8 @@ uint64_t hash_key(const Key& key, const SipKey& secret, const Asked& asked, Aren
 // The same key as text, "header:X-Api-Key=abc&client_ip=192.0.2.1": equal texts, equal buckets.
 // For people (`weir explain`): an unknown client is "$client_ip", and so is a claim "$claim".
 std::string key_text(const Key& key, const Asked& asked, Arena& arena);
+
+// The bucket of requests with that key_text(); or what it looks like.
+weir::Result<uint64_t> hash_text(const Key& key, const SipKey& secret, std::string_view text);
 
 }  // namespace weir::filters::rate_limit

@@ -69,16 +69,24 @@ Leases::Slot* Leases::find_or_claim(uint64_t key, uint64_t now_us) {
     if (before != 0 && !Heat::at(slot.heat.load(kRelaxed), now_us).is_cold()) continue;
     // First nobody's: what Redis says late of the key before must not be taken for this one's.
     if (before != 0 && !slot.key.compare_exchange_strong(before, 0)) continue;
-    slot.lease.store(0, kRelaxed);
-    slot.refusal_believed_until_us.store(0, kRelaxed);
-    slot.blocked_until_us.store(0, kRelaxed);
-    slot.asking_until_us.store(0, kRelaxed);
+    clear(slot);
     uint64_t nobody = 0;
     if (slot.key.compare_exchange_strong(nobody, key, std::memory_order_release, kRelaxed)) {
       return &slot;
     }
   }
   return nullptr;
+}
+
+void Leases::clear(Slot& slot) {
+  slot.lease.store(0, kRelaxed);
+  slot.refusal_believed_until_us.store(0, kRelaxed);
+  slot.blocked_until_us.store(0, kRelaxed);
+  slot.asking_until_us.store(0, kRelaxed);
+}
+
+void Leases::forget(uint64_t key) {
+  if (Slot* const slot = find(key)) clear(*slot);
 }
 
 void Leases::note(uint64_t key, uint64_t now_us) {

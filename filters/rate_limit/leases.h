@@ -52,6 +52,8 @@ class Leases {
   uint64_t blocked_for_us(uint64_t key, uint64_t now_us) const;
   void note_block(uint64_t key, uint64_t until_us);
 
+  void forget(uint64_t key);  // all of that
+
  private:
   struct alignas(64) Slot {
     std::atomic<uint64_t> key{0};    // 0: free
@@ -65,6 +67,7 @@ class Leases {
   };
   Slot* find(uint64_t key) const;
   Slot* find_or_claim(uint64_t key, uint64_t now_us);
+  static void clear(Slot& slot);  // but whose it is, and how busy
 
   const size_t mask_;
   const std::unique_ptr<Slot[]> slots_;

@@ -23,6 +23,7 @@ class LocalStore final : public Store {
   Decision look(uint64_t bucket, const Rule& rule, uint64_t now_ns) const {
     return table_.look(bucket, rule, now_ns);
   }
+  void forget(uint64_t bucket) { table_.forget(bucket); }
 
  private:
   bool all_would_admit(std::span<Charge> charges, uint64_t now_ns);

@@ -1,13 +1,19 @@
 #include "filters/rate_limit/shared_script.h"
 
+#include "net/redis_reply.h"
+
 namespace weir::filters::rate_limit {
 
 // A value is "123.456", when the bucket will be full; "3:123", a count and the end of its window;
 // or "x123", until when the key is blocked. What is none of these is nothing. Times beyond what a
 // rule can make are of a clock that was set back, and are cut; one before 2026 counts below zero.
-// Stamps are from 1970, so that they never are. A bucket that is full again is no DEL, which would
-// be another right to have, but ends at once.
-const net::RedisScript kSharedScript = {R"(local time = redis.call('TIME')
+// Stamps are from 1970, so that they never are. A bucket that is full again, or reset, is no DEL,
+// which would be another right to have, but ends at once.
+const net::RedisScript kSharedScript = {R"(if ARGV[1] == 'reset' then
+  for _, key in ipairs(KEYS) do redis.call('SET', key, '', 'PX', 1) end
+  return 1
+end
+local time = redis.call('TIME')
 local epoch = 1767225600000000
 local now = time[1] * 1000000 - epoch + time[2]
 local limits, answers, all = {}, {}, true
@@ -99,5 +105,21 @@ for i, l in ipairs(limits) do
 end
 return answers
 )"};
+
+void add_key(net::RedisCommand& command, std::string_view prefix, std::string_view limit,
+             uint64_t bucket) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  constexpr size_t kHexDigits = 16;
+  char text[256];
+  size_t size = 0;
+  for (const std::string_view part :
+       {prefix, std::string_view("rl:"), limit, std::string_view(":")}) {
+    size += part.copy(text + size, sizeof(text) - kHexDigits - size);
+  }
+  for (size_t i = 0; i < kHexDigits; ++i) {
+    text[size++] = kDigits[bucket >> (60 - 4 * i) & 15];
+  }
+  command.add(std::string_view(text, size));
+}
 
 }  // namespace weir::filters::rate_limit

@@ -35,34 +35,19 @@ bool is_local(const Charge& charge) {
   return charge.limit->on_store_failure == OnStoreFailure::kLocal;
 }
 
-uint64_t local_key(const Charge& charge) {
-  char bytes[sizeof(charge.bucket)];
-  std::memcpy(bytes, &charge.bucket, sizeof(bytes));
-  return charge.limit->state->own_secret.hash({bytes, sizeof(bytes)}).low;
+uint64_t local_key_of(const Limit& limit, uint64_t bucket) {
+  char bytes[sizeof(bucket)];
+  std::memcpy(bytes, &bucket, sizeof(bytes));
+  return limit.state->own_secret.hash({bytes, sizeof(bytes)}).low;
 }
+
+uint64_t local_key(const Charge& charge) { return local_key_of(*charge.limit, charge.bucket); }
 
 // Where another worker cannot ask, it admits this instance's share: that and what Redis admits
 // would be too much together.
 bool may_ask(const net::Redis& redis, std::span<const Charge> charges) {
   return redis.up() && (redis.config()->state->all_up() ||
                         std::none_of(charges.begin(), charges.end(), is_local));
-}
-
-// "weir:rl:api:0123456789abcdef"
-void add_key(net::RedisCommand& command, std::string_view prefix, const Charge& charge) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  constexpr size_t kHexDigits = 16;
-  char text[256];
-  size_t size = 0;
-  for (const std::string_view part :
-       {prefix, std::string_view("rl:"), std::string_view(charge.limit->name),
-        std::string_view(":")}) {
-    size += part.copy(text + size, sizeof(text) - kHexDigits - size);
-  }
-  for (size_t i = 0; i < kHexDigits; ++i) {
-    text[size++] = kDigits[charge.bucket >> (60 - 4 * i) & 15];
-  }
-  command.add(std::string_view(text, size));
 }
 
 void add_us(net::RedisCommand& command, uint64_t ns) {
@@ -144,7 +129,8 @@ class SharedAsk final : public net::RedisCaller {
 
   void write_words(net::RedisCommand& command) override {
     const std::string& prefix = exchange_.worker().redis().config()->key_prefix;
-    for (const Charge& charge : charges_) add_key(command, prefix, charge);
+    for (const Charge& charge : charges_)
+      add_key(command, prefix, charge.limit->name, charge.bucket);
     command.add("take");
     for (size_t i = 0; i < charges_.size(); ++i) {
       add_limit(command, charges_[i].limit->rule, wants_[i], known_use_[i], 0);
@@ -230,7 +216,7 @@ class GiveBack final : public net::RedisWords {
  public:
   GiveBack(std::string_view prefix, const Charge& charge) : prefix_(prefix), charge_(charge) {}
   void write_words(net::RedisCommand& command) override {
-    add_key(command, prefix_, charge_);
+    add_key(command, prefix_, charge_.limit->name, charge_.bucket);
     command.add("back");
     add_limit(command, charge_.limit->rule, 1, 0, charge_.receipt);
   }
@@ -370,6 +356,12 @@ uint64_t SharedStore::known_use(const Rule& rule, uint64_t key, uint32_t instanc
   const Rule share = share_of(rule, instances);
   const Decision decision = local_store().look(key, share, now_us * kNsPerUs);
   return rate_limit::known_use(rule, share, instances, decision);
+}
+
+void SharedStore::forget(const Limit& limit, uint64_t bucket) {
+  const uint64_t key = local_key_of(limit, bucket);
+  leases_.forget(key);
+  local_store().forget(key);
 }
 
 SharedStore& shared_store() {

@@ -27,6 +27,9 @@ class SharedStore final : public Store {
   Answer take(proxy::Exchange& exchange, std::span<Charge> charges, Waiter& waiter) override;
   void give_back(proxy::Exchange& exchange, Charge& charge) override;
 
+  // What this process knows of a key by itself; of Redis, reset.h.
+  void forget(const Limit& limit, uint64_t bucket);
+
  private:
   friend class SharedAsk;
   using Holds = uint64_t (Leases::*)(uint64_t key, uint64_t now_us) const;

@@ -96,6 +96,18 @@ void Table::give_back(uint64_t tag, const Rule& rule, uint64_t receipt, uint64_t
   }
 }
 
+void Table::forget(uint64_t tag) {
+  tag += tag == 0;
+  const Place place = place_of(tag);
+  for (;;) {
+    const Slot slot = find(place, tag);
+    if (slot.tag == nullptr) return;
+    uint64_t word = load(*slot.word);
+    if (load(*slot.tag) != tag) continue;
+    if (Atomic(*slot.word).compare_exchange_strong(word, 0, std::memory_order_acq_rel)) return;
+  }
+}
+
 // False: another thread was quicker.
 bool Table::insert(const Place& place, uint64_t tag, uint64_t word, uint64_t now_ns) {
   std::lock_guard lock(shards_[place.shard].mutex);

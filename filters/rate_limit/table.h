@@ -40,6 +40,7 @@ class Table {
   // What take() would say; changes nothing.
   Decision look(uint64_t tag, const Rule& rule, uint64_t now_ns) const;
   void give_back(uint64_t tag, const Rule& rule, uint64_t receipt, uint64_t now_ns);
+  void forget(uint64_t tag);  // whatever it has used, and a block
 
  private:
   static constexpr size_t kShards = 64;

@@ -7,6 +7,7 @@
 #include "admin/access.h"
 #include "admin/cache.h"
 #include "admin/health.h"
+#include "admin/limits.h"
 #include "admin/maintenance.h"
 #include "admin/metrics_text.h"
 #include "admin/reload.h"
@@ -81,6 +82,8 @@ constexpr const char* kPostsUsage =
     "/maintenance    JSON: what is closed; POST {\"name\":\"...\",\"state\":\"on\"} or \"off\" "
     "sets "
     "it\n"
+    "/rate_limits/reset\n"
+    "                POST {\"limit\":\"...\",\"key\":\"client_ip=...\"}: that key begins anew\n"
     "/upstreams/NAME/servers/ADDRESS\n"
     "                JSON: the state of a server; POST {\"state\":\"drain\"}, \"up\" or \"down\" "
     "sets it\n";
@@ -164,6 +167,7 @@ std::shared_ptr<const proxy::Snapshot> make_admin_snapshot(StatusSource& source,
            set_maintenance_on_post);
   add_page(source, config, site, kCachePath, proxy::PathMatch::kExact, show_cache, nullptr);
   add_page(source, config, site, kPurgePath, proxy::PathMatch::kExact, show_purge, purge_on_post);
+  add_page(source, config, site, kResetPath, proxy::PathMatch::kExact, show_reset, reset_on_post);
   site.router.build(site.routes);
   return snapshot;
 }

@@ -1,7 +1,7 @@
 // The admin listener is an ordinary listener that serves an ordinary snapshot; its routes are
 // handlers that read a StatusSource; what is refused stands in access.h. Pages: /metrics, /health,
 // /health/live, /health/ready, /status, /config, /reload, /maintenance, /cache, /cache/purge,
-// /upstreams/NAME/servers/ADDRESS, and / which lists them.
+// /rate_limits/reset, /upstreams/NAME/servers/ADDRESS, and / which lists them.
 #pragma once
 
 #include <cstdint>

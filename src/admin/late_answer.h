@@ -54,7 +54,7 @@ class LateAnswer : public proxy::Filter {
   std::optional<Wait> wait_;
 };
 
-// A POST that is answered when its body is there. Lives as above.
+// A POST that is answered when its body is there, or later. Lives as above.
 class BodyAnswer : public LateAnswer {
  public:
   using LateAnswer::LateAnswer;
@@ -62,7 +62,9 @@ class BodyAnswer : public LateAnswer {
  private:
   std::optional<proxy::LocalReply> begin(proxy::Exchange& exchange) final;
   std::optional<proxy::LocalReply> look(proxy::Exchange& exchange) final;
-  virtual proxy::LocalReply answer(proxy::Exchange& exchange, const std::string& body) = 0;
+  // To the whole body. Nothing: not yet; it is asked again with the same one.
+  virtual std::optional<proxy::LocalReply> answer(proxy::Exchange& exchange,
+                                                  const std::string& body) = 0;
 };
 
 template <typename Answer>

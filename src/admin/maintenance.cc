@@ -76,7 +76,7 @@ class SetMaintenanceOnPost final : public BodyAnswer {
   using BodyAnswer::BodyAnswer;
 
  private:
-  LocalReply answer(proxy::Exchange& exchange, const std::string& body) override {
+  std::optional<LocalReply> answer(proxy::Exchange& exchange, const std::string& body) override {
     return set_maintenance(source(), body, exchange.client_ip());
   }
 };

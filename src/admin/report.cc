@@ -262,4 +262,15 @@ Result<std::string> purge_report(std::string_view answer_json) {
   return fmt::format("purged: {} answer{}\n", purged, purged == 1 ? "" : "s");
 }
 
+std::string reset_json(const std::string& limit, const std::string& key) {
+  return to_line(Json::object({{"limit", limit}, {"key", key}}));
+}
+
+Result<std::string> reset_report(std::string_view answer_json) {
+  const Json answer = parse(answer_json);
+  if (at(answer, "error").is_string()) return text_of(at(answer, "error"));
+  if (!is_true(at(answer, "reset"))) return Result<std::string>::failure(kNotOurs);
+  return fmt::format("reset: {}: {}\n", text_of(at(answer, "limit")), text_of(at(answer, "key")));
+}
+
 }  // namespace weir::admin

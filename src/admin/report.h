@@ -1,5 +1,6 @@
-// What `weir status`, `weir reload`, `weir drain` and `weir purge` print: the admin's JSON as text
-// for people. Pure. Whatever the JSON holds, no control character of a name reaches the terminal.
+// What `weir status`, `weir reload`, `weir drain`, `weir purge` and `weir reset` print: the admin's
+// JSON as text for people. Pure. Whatever the JSON holds, no control character of a name reaches
+// the terminal.
 #pragma once
 
 #include <string>
@@ -28,5 +29,9 @@ Result<std::string> server_report(std::string_view server_json);
 // was wrong.
 std::string purge_json(const proxy::PurgeOrder& order);
 Result<std::string> purge_report(std::string_view answer_json);
+
+// The same for POST /rate_limits/reset.
+std::string reset_json(const std::string& limit, const std::string& key);
+Result<std::string> reset_report(std::string_view answer_json);
 
 }  // namespace weir::admin

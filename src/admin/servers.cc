@@ -131,7 +131,7 @@ class SetServerOnPost final : public BodyAnswer {
   using BodyAnswer::BodyAnswer;
 
  private:
-  LocalReply answer(proxy::Exchange& exchange, const std::string& body) override {
+  std::optional<LocalReply> answer(proxy::Exchange& exchange, const std::string& body) override {
     return set_server(source(), exchange.request().path, body, exchange.client_ip());
   }
 };

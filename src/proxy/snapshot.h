@@ -37,6 +37,7 @@ struct RedisConfig;
 namespace weir::proxy {
 
 class AnswerStore;
+class LimitBook;
 namespace files {
 struct Files;
 }
@@ -209,6 +210,7 @@ struct Snapshot {
   // nowhere.
   std::shared_ptr<const net::RedisConfig> tier_redis;
   uint64_t tier_object_bytes = 0;  // of a body there
+  std::shared_ptr<const LimitBook> limits;        // null: none
   std::vector<std::shared_ptr<const net::TlsCertificate>> certificates;
   std::vector<HostIndex> hosts;  // per listener
   std::vector<Site> sites;

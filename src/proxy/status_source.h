@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "proxy/snapshot.h"
 
 namespace weir::proxy {
+
+class ProxyWorker;
 
 struct ReloadStats {
   uint64_t succeeded = 0;
@@ -43,6 +46,8 @@ class StatusSource {
   virtual uint64_t uptime_s() = 0;
   virtual bool draining() = 0;
   virtual uint64_t log_dropped_lines() = 0;  // by the writer; workers count their own
+  // Runs `work` on a worker that serves clients, soon. False: they are ending.
+  virtual bool post(std::function<void(ProxyWorker&)> work) = 0;
 };
 
 }  // namespace weir::proxy

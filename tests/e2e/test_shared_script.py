@@ -69,6 +69,16 @@ def test_who_is_hardly_ahead_is_given_one(redis):
     assert run(redis, "take", {"k": BUCKET}, at)[0][0] == 1
 
 
+@pytest.mark.parametrize("limit", [BUCKET, WINDOW, (*BUCKET[:3], 5_000_000),
+                                   (*WINDOW[:3], 5_000_000)])
+def test_a_key_that_is_reset_begins_anew(redis, limit):
+    redis.ask("FLUSHALL")
+    for _ in range(2):
+        assert [run(redis, "take", {"k": limit})[0][0] for _ in range(5)] == [1, 1, 1, 0, 0]
+        assert run(redis, "reset", {"k": limit}) == 1
+        assert redis.ask("PTTL", "k") <= 1
+
+
 @pytest.mark.parametrize("limit", [BUCKET, WINDOW])
 def test_a_refusal_says_whether_it_is_a_block(redis, limit):
     redis.ask("FLUSHALL")

@@ -35,6 +35,7 @@ class FakeSource final : public proxy::StatusSource {
   uint64_t uptime_s() override { return 12; }
   bool draining() override { return is_draining.load(); }
   uint64_t log_dropped_lines() override { return dropped; }
+  bool post(std::function<void(proxy::ProxyWorker&)>) override { return false; }
 
   proxy::Metrics& add_worker() { return *workers.emplace_back(std::make_unique<proxy::Metrics>()); }
   // Servers that are up, with endpoint indexes in the order of their making.

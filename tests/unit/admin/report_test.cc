@@ -103,5 +103,14 @@ TEST_CASE("report: what no weir answers is refused, whatever it is") {
   CHECK(reload_report(R"({"ok":true,"errors":{},"changes":[1,{"x":2}],"warnings":"w"})").ok());
 }
 
+TEST_CASE("what became of a reset") {
+  CHECK(reset_json("login", "a=\"b\"") == "{\"limit\":\"login\",\"key\":\"a=\\\"b\\\"\"}\n");
+  CHECK(reset_report(R"({"limit":"login","key":"client_ip=::1","reset":true})").value() ==
+        "reset: login: client_ip=::1\n");
+  CHECK(reset_report(R"({"error":"no\u001b[2J"})").value().find('\x1b') == std::string::npos);
+  CHECK_FALSE(reset_report("nonsense").ok());
+  CHECK_FALSE(reset_report(R"({"limit":"login","key":"x"})").ok());
+}
+
 }  // namespace
 }  // namespace weir::admin

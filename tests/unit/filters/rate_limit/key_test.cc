@@ -157,5 +157,39 @@ TEST_CASE("rate limit key: a claim, and the address of whom has none") {
   CHECK(text(nullptr) == "client_ip=192.0.2.1");
 }
 
+TEST_CASE("rate limit key: its text leads to its bucket") {
+  Someone bare("192.0.2.1");
+  Someone client("2001:db8::1");
+  client.with("X-Api-Key", "a&b=c\\d").with("Cookie", "s=1");
+  for (const Key& key :
+       {key_of({"client_ip"}), key_of({"header:X-Api-Key"}), key_of({"path", "cookie:s"}),
+        key_of({"client_ip", "header:X-Api-Key", "host", "query:a=b"}),
+        key_of({"client_ip"}, 128)}) {
+    for (Someone* one : {&bare, &client}) {
+      const std::string text = one->text(key);
+      CAPTURE(text);
+      CHECK(hash_text(key, Someone::secret(), text).value() == one->bucket(key));
+    }
+  }
+  const Key by_client = key_of({"client_ip"});
+  CHECK(hash_text(by_client, Someone::secret(), "client_ip=2001:db8::9").value() ==
+        client.bucket(by_client));
+}
+
+TEST_CASE("rate limit key: a text that is none says what one looks like") {
+  const Key key = key_of({"header:X-Api-Key", "query:a=b"});
+  for (const char* text :
+       {"", "k", "X-Api-Key=k&query:a\\=b=1", "header:X-Api-Key=k", "header:X-Api-Key=k&",
+        "header:X-Api-Key=&query:a\\=b=1", "query:a\\=b=1&header:X-Api-Key=k",
+        "client_ip=localhost&query:a\\=b=1", "header:X-Api-Key=k&query:a\\=b=1&path=/"}) {
+    CAPTURE(text);
+    Result<uint64_t> found = hash_text(key, Someone::secret(), text);
+    REQUIRE_FALSE(found.ok());
+    CHECK(found.error() ==
+          "a key of this limit is header:X-Api-Key=...&query:a\\=b=..., with client_ip=... for a "
+          "part that requests lack");
+  }
+}
+
 }  // namespace
 }  // namespace weir::filters::rate_limit

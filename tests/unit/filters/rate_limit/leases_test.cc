@@ -101,6 +101,24 @@ TEST_CASE("leases: a block is another thing, and ends with the key's slot") {
   CHECK(leases.blocked_for_us(2, later_us) == 0);
 }
 
+TEST_CASE("leases: what is forgotten is a lease, a refusal and a block, of that key alone") {
+  Leases leases(64);
+  for (const uint64_t key : {7, 8}) {
+    leases.note(key, kStartUs);
+    leases.add(key, 3, kFive, kStartUs);
+    leases.note_refusal(key, 500'000, kStartUs);
+    leases.note_block(key, kStartUs + 500'000);
+  }
+  leases.forget(7);
+  leases.forget(9);  // never seen
+  CHECK_FALSE(leases.take(7, kStartUs));
+  CHECK(leases.refused_for_us(7, kStartUs) == 0);
+  CHECK(leases.blocked_for_us(7, kStartUs) == 0);
+  CHECK(leases.take(8, kStartUs));
+  CHECK(leases.refused_for_us(8, kStartUs) == 500'000);
+  CHECK(leases.blocked_for_us(8, kStartUs) == 500'000);
+}
+
 TEST_CASE("leases: a key that rests makes room, one that is asked for does not") {
   Leases leases(2);
   for (const uint64_t key : {uint64_t{2}, uint64_t{3}}) {

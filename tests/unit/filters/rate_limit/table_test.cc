@@ -59,6 +59,27 @@ TEST_CASE("rate limit table: a look changes nothing, what is given back is there
   CHECK(world.admitted_of(60, 9, kStart) == 21);
 }
 
+TEST_CASE("rate limit table: a key that is forgotten begins anew, blocked or not") {
+  World world(1024);
+  const Rule window = Rule::fixed_window(5, 900'000, 0);
+  const Rule blocking = Rule::token_bucket(10, 1000, 20, 900'000);
+  world.table.forget(7);  // never seen
+  for (const Rule& rule : {kTenASecond, window, blocking}) {
+    const int all = rule.algorithm == Algorithm::kFixedWindow ? 5 : 21;
+    CHECK(world.admitted_of(60, 7, kStart, rule) == all);
+    CHECK(world.admitted_of(60, 8, kStart, rule) == all);
+    world.table.forget(7);
+    CHECK(world.admitted_of(60, 7, kStart, rule) == all);
+    CHECK(world.admitted_of(60, 8, kStart, rule) == 0);
+    world.table.forget(7);
+    world.table.forget(8);
+  }
+  const Table::Answer answer = world.table.take(7, kTenASecond, kStart);
+  world.table.forget(7);
+  world.table.give_back(7, kTenASecond, answer.receipt, kStart);
+  CHECK(world.admitted_of(60, 7, kStart) == 21);
+}
+
 // Where all eight slots of a key are taken, one is forgotten: of a million keys that fill half the
 // table, three.
 TEST_CASE("rate limit table: a million keys have room, all but a handful") {
