@@ -50,8 +50,9 @@ struct Limit {
   Key key;
   Rule rule;
   Delay delay;
-  bool failures_only = false;  // an answer below 400 gives its place back
-  bool shared = false;         // one bucket for all instances, in Redis
+  bool failures_only = false;   // an answer below 400 gives its place back
+  bool shared = false;          // one bucket for all instances, in Redis
+  bool legacy_headers = false;  // X-RateLimit-* as well
   OnStoreFailure on_store_failure = OnStoreFailure::kLocal;
   int status = 429;               // of a refusal
   std::vector<std::string> skip;  // normalised paths that are not counted; sorted

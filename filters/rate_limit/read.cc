@@ -210,6 +210,7 @@ std::shared_ptr<Limit> read_limit(const Node& node, Problems& problems, bool has
   uint32_t status = 429;
   map.u32("status", {400, 599}, status);
   limit->status = static_cast<int>(status);
+  map.boolean("legacy_headers", limit->legacy_headers);
   read_skip(map, limit->skip);
   map.u32("ipv6_prefix", {1, 128}, limit->key.ipv6_prefix);
   read_sharing(map, has_redis, *limit);

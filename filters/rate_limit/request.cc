@@ -222,6 +222,22 @@ void Request::tell(http::HeaderList& headers) const {
   if (nearest == nullptr || !nearest->decision.counted) return;
   headers.add("RateLimit-Policy", policies, http::HeaderId::kOther);
   headers.add("RateLimit", state_text(*nearest, headers.arena()), http::HeaderId::kOther);
+  if (nearest->limit->legacy_headers) tell_legacy(*nearest, headers);
+}
+
+// What was there before a standard was, as most have it: the reset is a time of day.
+void Request::tell_legacy(const Charge& charge, http::HeaderList& headers) const {
+  constexpr uint64_t kNsPerUs = 1'000;
+  const uint64_t reset_ns = exchange_->worker().wall_us() * kNsPerUs + charge.decision.wait_ns;
+  const std::pair<const char*, uint64_t> fields[] = {
+      {"X-RateLimit-Limit", charge.limit->rule.quota},
+      {"X-RateLimit-Remaining", charge.decision.remaining},
+      {"X-RateLimit-Reset", seconds_up(reset_ns)}};
+  for (const auto& [name, number] : fields) {
+    char digits[kNumberCharsMax];
+    const std::string_view text(digits, format_u64(number, digits));
+    headers.add(name, headers.arena().copy(text), http::HeaderId::kOther);
+  }
 }
 
 void Request::count(const Charge& charge, LimitResult result) {

@@ -55,6 +55,7 @@ class Request final : public proxy::Filter, private Store::Waiter {
   proxy::LocalReply refusal();
   void return_places();
   void tell(http::HeaderList& headers) const;
+  void tell_legacy(const Charge& charge, http::HeaderList& headers) const;
   void count(const Charge& charge, proxy::LimitResult result);
 
   const Chain& chain_;                   // the snapshot's, which the exchange pins

@@ -61,6 +61,26 @@ def test_burst_of_20_admits_exactly_21_at_once():
         assert len(origin.requests) == 21
 
 
+def test_legacy_headers_are_there_only_where_they_are_asked_for():
+    limits = {"old": {"rate": "2/1h", "algorithm": "fixed_window", "legacy_headers": True},
+              "new": {"rate": "9/1h", "burst": 8}}
+    routes = [{"path": "/new", "upstream": "app", "rate_limit": ["new"]}]
+    with Origin() as origin, limited(origin, limits, routes=routes) as weir:
+        began = time.time()
+        answers = [weir.get() for _ in range(3)]
+        ended = time.time()
+        assert [answer.status for answer in answers] == [200, 200, 429]
+        for answer, left in zip(answers, "100"):
+            assert answer.get("RateLimit").startswith(f'"old";r={left};t=')
+            assert answer.get("X-RateLimit-Limit") == "2"
+            assert answer.get("X-RateLimit-Remaining") == left
+            assert began + 3600 - 1 <= int(answer.get("X-RateLimit-Reset")) <= ended + 3600 + 1
+        answer = weir.get("/new")
+        assert answer.get("RateLimit") is not None
+        for field in ("Limit", "Remaining", "Reset"):
+            assert answer.get(f"X-RateLimit-{field}") is None
+
+
 def test_all_workers_count_in_one_bucket():
     with Origin() as origin, limited(origin, {"api": {"rate": "10/1h", "burst": 39}},
                                      workers=4) as weir:
