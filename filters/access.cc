@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "filters/shared_settings.h"
 #include "proxy/exchange.h"
 
 namespace weir::filters {
@@ -33,33 +34,18 @@ class Access : public proxy::Filter {
   const Rule& rule_;  // the snapshot's, which the exchange pins
 };
 
-class Factory : public proxy::FilterFactory {
+class Factory : public SharedFactory<Access, Rule> {
  public:
-  explicit Factory(std::shared_ptr<const Rule> rule) : rule_(std::move(rule)) {}
+  using SharedFactory::SharedFactory;
   std::string_view name() const override {
-    return rule_->listed == Listed::kPass ? "allow" : "deny";
+    return options().listed == Listed::kPass ? "allow" : "deny";
   }
-  proxy::Filter* create(Arena& arena) const override { return arena.make<Access>(*rule_); }
-
- private:
-  const std::shared_ptr<const Rule> rule_;
-};
-
-class AccessSettings : public Settings {
- public:
-  explicit AccessSettings(Rule rule) : rule_(std::make_shared<const Rule>(std::move(rule))) {}
-  std::unique_ptr<proxy::FilterFactory> make() const override {
-    return std::make_unique<Factory>(rule_);
-  }
-
- private:
-  const std::shared_ptr<const Rule> rule_;  // shared by all routes that say nothing else
 };
 
 SettingsPtr read(const options::Node& value, Listed listed, options::Problems& problems) {
   Rule rule = {listed, {}};
   if (!read_addresses(value, problems, rule.addresses)) return nullptr;
-  return std::make_shared<AccessSettings>(std::move(rule));
+  return shared_settings<Factory>(std::move(rule));
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "filters/cors.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
+#include "filters/shared_settings.h"
 #include "http/rules.h"
 #include "proxy/exchange.h"
 
@@ -128,27 +128,11 @@ class CorsFilter : public proxy::Filter {
   bool asks_for_network_ = false;
 };
 
-class Factory : public proxy::FilterFactory {
+class Factory : public SharedFactory<CorsFilter, Policy> {
  public:
-  explicit Factory(std::shared_ptr<const Policy> policy) : policy_(std::move(policy)) {}
+  using SharedFactory::SharedFactory;
   std::string_view name() const override { return "cors"; }
-  proxy::Filter* create(Arena& arena) const override { return arena.make<CorsFilter>(*policy_); }
   bool answers_preflights() const override { return true; }
-
- private:
-  const std::shared_ptr<const Policy> policy_;
-};
-
-class CorsSettings : public Settings {
- public:
-  explicit CorsSettings(Policy policy)
-      : policy_(std::make_shared<const Policy>(std::move(policy))) {}
-  std::unique_ptr<proxy::FilterFactory> make() const override {
-    return std::make_unique<Factory>(policy_);
-  }
-
- private:
-  const std::shared_ptr<const Policy> policy_;  // shared by all routes that say nothing else
 };
 
 // Items may hold several, as variables of the environment do: "https://a.test, https://b.test".
@@ -225,7 +209,7 @@ SettingsPtr cors_read(const Node& value, const SettingsPtr&, const Reading& read
   }
   map.boolean("private_network", policy.private_network);
   map.finish();
-  return std::make_shared<CorsSettings>(std::move(policy));
+  return shared_settings<Factory>(std::move(policy));
 }
 
 }  // namespace weir::filters

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "filters/shared_settings.h"
 #include "http/date.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
@@ -58,25 +59,10 @@ class Expires : public proxy::Filter {
   const Options& options_;  // the snapshot's, which the exchange pins
 };
 
-class Factory : public proxy::FilterFactory {
+class Factory : public SharedFactory<Expires, Options> {
  public:
-  explicit Factory(Options options) : options_(std::move(options)) {}
+  using SharedFactory::SharedFactory;
   std::string_view name() const override { return "expires"; }
-  proxy::Filter* create(Arena& arena) const override { return arena.make<Expires>(options_); }
-
- private:
-  const Options options_;
-};
-
-class ExpiresSettings : public Settings {
- public:
-  explicit ExpiresSettings(Options options) : options_(std::move(options)) {}
-  std::unique_ptr<proxy::FilterFactory> make() const override {
-    return std::make_unique<Factory>(options_);
-  }
-
- private:
-  const Options options_;
 };
 
 }  // namespace
@@ -94,7 +80,7 @@ SettingsPtr expires_read(const options::Node& value, const SettingsPtr&, const R
     options.after_s = after_ms / 1000;
     options.cache_control = "max-age=" + std::to_string(options.after_s);
   }
-  return std::make_shared<ExpiresSettings>(std::move(options));
+  return shared_settings<Factory>(std::move(options));
 }
 
 }  // namespace weir::filters

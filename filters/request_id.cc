@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "filters/header_name.h"
+#include "filters/shared_settings.h"
 #include "http/rules.h"
 #include "proxy/exchange.h"
 
@@ -45,26 +46,11 @@ class RequestId : public proxy::Filter {
   const Options& options_;  // the snapshot's, which the exchange pins
 };
 
-class Factory : public proxy::FilterFactory {
+class Factory : public SharedFactory<RequestId, Options> {
  public:
-  explicit Factory(Options options) : options_(std::move(options)) {}
+  using SharedFactory::SharedFactory;
   std::string_view name() const override { return "request_id"; }
   bool is_for_any_answer() const override { return true; }
-  proxy::Filter* create(Arena& arena) const override { return arena.make<RequestId>(options_); }
-
- private:
-  const Options options_;
-};
-
-class RequestIdSettings : public Settings {
- public:
-  explicit RequestIdSettings(Options options) : options_(std::move(options)) {}
-  std::unique_ptr<proxy::FilterFactory> make() const override {
-    return std::make_unique<Factory>(options_);
-  }
-
- private:
-  const Options options_;
 };
 
 }  // namespace
@@ -80,7 +66,7 @@ bool is_acceptable_request_id(std::string_view id) {
   return true;
 }
 
-SettingsPtr request_id_standard() { return std::make_shared<RequestIdSettings>(Options()); }
+SettingsPtr request_id_standard() { return shared_settings<Factory>(Options()); }
 
 // The nearest level wins whole: nothing is taken over from the outer one.
 SettingsPtr request_id_read(const options::Node& value, const SettingsPtr&,
@@ -95,7 +81,7 @@ SettingsPtr request_id_read(const options::Node& value, const SettingsPtr&,
   }
   map.boolean("trust", options.trust);
   map.finish();
-  return std::make_shared<RequestIdSettings>(std::move(options));
+  return shared_settings<Factory>(std::move(options));
 }
 
 }  // namespace weir::filters

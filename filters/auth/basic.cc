@@ -14,6 +14,7 @@
 #include "filters/auth/users_file.h"
 #include "filters/auth/verified_table.h"
 #include "filters/header_name.h"
+#include "filters/shared_settings.h"
 #include "net/helpers.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
@@ -155,31 +156,15 @@ class Basic final : public proxy::Filter, public net::Errand::User {
   std::optional<Wait> wait_;
 };
 
-class Factory final : public proxy::FilterFactory {
+class Factory final : public SharedFactory<Basic, Options> {
  public:
-  explicit Factory(std::shared_ptr<const Options> options) : options_(std::move(options)) {}
+  using SharedFactory::SharedFactory;
   std::string_view name() const override { return "auth"; }
   bool asks_for_proof() const override { return true; }
   std::span<const std::string> own_fields() const override {
-    return {&options_->user_header, options_->user_header.empty() ? size_t{0} : size_t{1}};
+    return {&options().user_header, options().user_header.empty() ? size_t{0} : size_t{1}};
   }
-  proxy::Filter* create(Arena& arena) const override { return arena.make<Basic>(*options_); }
-
- private:
-  const std::shared_ptr<const Options> options_;
-};
-
-class BasicSettings final : public Settings {
- public:
-  explicit BasicSettings(Options options)
-      : options_(std::make_shared<const Options>(std::move(options))) {}
-  std::unique_ptr<proxy::FilterFactory> make() const override {
-    return std::make_unique<Factory>(options_);
-  }
-  bool tells(User user) const override { return user == User::kSubject; }
-
- private:
-  const std::shared_ptr<const Options> options_;  // shared by all routes that say nothing else
+  static bool tells(User user) { return user == User::kSubject; }
 };
 
 void read_users(const options::Node& node, const Reading& reading, Options& options) {
@@ -209,7 +194,7 @@ SettingsPtr basic_read(const options::Node& value, const Reading& reading) {
   }
   map.boolean("strip", options.strip);
   map.finish();
-  return std::make_shared<BasicSettings>(std::move(options));
+  return shared_settings<Factory>(std::move(options));
 }
 
 }  // namespace weir::filters::auth

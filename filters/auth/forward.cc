@@ -14,6 +14,7 @@
 #include "filters/auth/place.h"
 #include "filters/auth/question.h"
 #include "filters/header_name.h"
+#include "filters/shared_settings.h"
 #include "http/rules.h"
 #include "proxy/exchange.h"
 #include "proxy/fetch.h"
@@ -154,28 +155,12 @@ class Forward final : public proxy::Filter, public proxy::Fetch::User {
   std::optional<Wait> wait_;
 };
 
-class Factory final : public proxy::FilterFactory {
+class Factory final : public SharedFactory<Forward, Options> {
  public:
-  explicit Factory(std::shared_ptr<const Options> options) : options_(std::move(options)) {}
+  using SharedFactory::SharedFactory;
   std::string_view name() const override { return "auth"; }
   bool asks_for_proof() const override { return true; }
-  std::span<const std::string> own_fields() const override { return options_->own_fields; }
-  proxy::Filter* create(Arena& arena) const override { return arena.make<Forward>(*options_); }
-
- private:
-  const std::shared_ptr<const Options> options_;
-};
-
-class ForwardSettings final : public Settings {
- public:
-  explicit ForwardSettings(Options options)
-      : options_(std::make_shared<const Options>(std::move(options))) {}
-  std::unique_ptr<proxy::FilterFactory> make() const override {
-    return std::make_unique<Factory>(options_);
-  }
-
- private:
-  const std::shared_ptr<const Options> options_;  // shared by all routes that say nothing else
+  std::span<const std::string> own_fields() const override { return options().own_fields; }
 };
 
 using CheckName = bool (*)(const options::Node& at, std::string_view name, options::Problems&);
@@ -214,7 +199,7 @@ SettingsPtr forward_read(const options::Node& value, const Reading& reading) {
     if (!is_proof(name)) options.own_fields.push_back(name);
   }
   map.finish();
-  return std::make_shared<ForwardSettings>(std::move(options));
+  return shared_settings<Factory>(std::move(options));
 }
 
 }  // namespace weir::filters::auth

@@ -15,6 +15,7 @@
 #include "filters/auth/refusal.h"
 #include "filters/auth/request_part.h"
 #include "filters/auth/verified_table.h"
+#include "filters/shared_settings.h"
 #include "http/chars.h"
 #include "http/rules.h"
 #include "net/worker.h"
@@ -239,35 +240,19 @@ class Jwt final : public proxy::Filter, public KeyWait::User {
   bool new_kid_ = false;  // of the token, among the keys that it was last held against
 };
 
-class Factory final : public proxy::FilterFactory {
+class Factory final : public SharedFactory<Jwt, JwtOptions> {
  public:
-  explicit Factory(std::shared_ptr<const JwtOptions> options) : options_(std::move(options)) {}
+  using SharedFactory::SharedFactory;
   std::string_view name() const override { return "auth"; }
   bool asks_for_proof() const override { return true; }
-  std::span<const std::string> own_fields() const override { return options_->own_fields; }
-  proxy::Filter* create(Arena& arena) const override { return arena.make<Jwt>(*options_); }
-
- private:
-  const std::shared_ptr<const JwtOptions> options_;
-};
-
-class JwtSettings final : public Settings {
- public:
-  explicit JwtSettings(JwtOptions options)
-      : options_(std::make_shared<const JwtOptions>(std::move(options))) {}
-  std::unique_ptr<proxy::FilterFactory> make() const override {
-    return std::make_unique<Factory>(options_);
-  }
-  bool tells(User user) const override { return user != User::kNobody; }
-
- private:
-  const std::shared_ptr<const JwtOptions> options_;  // shared by all routes that say nothing else
+  std::span<const std::string> own_fields() const override { return options().own_fields; }
+  static bool tells(User user) { return user != User::kNobody; }
 };
 
 }  // namespace
 
 SettingsPtr jwt_read(const options::Node& value, const Reading& reading) {
-  return std::make_shared<JwtSettings>(read_jwt_options(value, reading));
+  return shared_settings<Factory>(read_jwt_options(value, reading));
 }
 
 }  // namespace weir::filters::auth
