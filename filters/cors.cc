@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "filters/origins.h"
 #include "filters/shared_settings.h"
 #include "http/rules.h"
 #include "proxy/exchange.h"
@@ -20,7 +21,7 @@ constexpr uint64_t kDayMs = 86'400'000;
 
 // Immutable; part of the snapshot. The texts are whole values of fields; empty: no field.
 struct Policy {
-  CorsOrigins origins;
+  Origins origins;
   std::string methods = "GET, HEAD, POST";
   std::string headers = "Content-Type";
   std::string exposed;
@@ -135,33 +136,6 @@ class Factory : public SharedFactory<CorsFilter, Policy> {
   bool answers_preflights() const override { return true; }
 };
 
-// Items may hold several, as variables of the environment do: "https://a.test, https://b.test".
-void read_origins(const Node& node, Problems& problems, CorsOrigins& out) {
-  const auto add = [&](const Node& item) {
-    std::string text;
-    if (!read_string(item, problems, text)) return;
-    for_each_list_item(text, [&](std::string_view one) {
-      if (const std::string why = out.add(one); !why.empty()) {
-        problems.invalid(item, "an origin", why);
-      }
-    });
-  };
-  const size_t errors = problems.error_count();
-  if (node.kind == options::Kind::kScalar) {
-    add(node);
-  } else {
-    std::vector<const Node*> items;
-    if (!read_list(node, problems, items)) return;
-    for (const Node* item : items) add(*item);
-  }
-  if (problems.error_count() != errors) return;
-  if (out.size() == 0) {
-    problems.error(node, "is empty", "[\"*\"] allows all, cors: off says nothing to browsers");
-  } else if (out.takes_any() && out.size() > 1) {
-    problems.error(node, "\"*\" stands alone: it takes every origin");
-  }
-}
-
 // A list of tokens, or ["*"]. `what`: of which one is, for a message.
 void read_names(MapReader& map, std::string_view key, const char* what, bool* any,
                 std::string& out) {
@@ -191,7 +165,8 @@ SettingsPtr cors_read(const Node& value, const SettingsPtr&, const Reading& read
   MapReader map(value, problems);
   if (const Node* origins =
           map.require("origins", "as in origins: [\"https://app.example.com\"]")) {
-    read_origins(*origins, problems, policy.origins);
+    read_origins(*origins, "[\"*\"] allows all, cors: off says nothing to browsers", problems,
+                 policy.origins);
   }
   read_names(map, "methods", "a method", &policy.any_method, policy.methods);
   read_names(map, "headers", "a header name", &policy.any_header, policy.headers);

@@ -17,35 +17,9 @@
 // Origin wherever another origin would have got another answer. The nearest level wins whole.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <unordered_set>
-#include <vector>
-
-#include "base/strings.h"
 #include "filters/registry.h"
 
 namespace weir::filters {
-
-// Which origins are allowed. Immutable once read.
-class CorsOrigins {
- public:
-  // "https://a.test:8443", "https://*.a.test", "*", "null". Empty, or why it is none.
-  std::string add(std::string_view text);
-  bool takes_any() const { return any_; }
-  // By value of Origin, as browsers write it: "null" only where it was added.
-  bool contains(std::string_view origin) const;
-  size_t size() const { return exact_.size() + wildcards_.size() + (any_ ? 1 : 0); }
-
- private:
-  struct Wildcard {
-    std::string scheme;  // "https://"
-    std::string rest;    // ".a.test", with the port if it is not the scheme's own
-  };
-  bool any_ = false;
-  std::unordered_set<std::string, TextHash, std::equal_to<>> exact_;
-  std::vector<Wildcard> wildcards_;
-};
 
 SettingsPtr cors_standard();
 SettingsPtr cors_read(const options::Node& value, const SettingsPtr& outer, const Reading& reading);

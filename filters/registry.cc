@@ -7,6 +7,7 @@
 #include "filters/cache/cache.h"
 #include "filters/compression/compression.h"
 #include "filters/cors.h"
+#include "filters/csrf.h"
 #include "filters/expires.h"
 #include "filters/headers.h"
 #include "filters/maintenance.h"
@@ -39,6 +40,9 @@ constexpr std::array kRegistry = {
     // Before whatever costs more than looking up an address.
     Kind{"deny", options::Kind::kList, &access_standard, &deny_read},
     Kind{"allow", options::Kind::kList, &access_standard, &allow_read},
+    // Behind cors, so that a page that may read answers reads this one; before all that counts or
+    // costs: what other sites have a user's browser send is not that user's use.
+    Kind{"csrf", options::Kind::kMap, &csrf_standard, &csrf_read},
     // Before whatever asks others: what is closed may be closed because they are.
     Kind{"maintenance", options::Kind::kMap, &maintenance_standard, &maintenance_read},
     // Behind the lists of addresses: whom they refuse uses nothing up. Before auth: a limit spares

@@ -1,5 +1,5 @@
-// compression, security_headers, cors, allow/deny and maintenance: what they become, and what they
-// cannot be.
+// compression, security_headers, cors, allow/deny, csrf and maintenance: what they become, and what
+// they cannot be.
 #include <catch2/catch.hpp>
 
 #include "world.h"
@@ -214,6 +214,25 @@ sites:
   CHECK(filter_names(sites[1].filters) == Lines{"request_id", "maintenance"});
 }
 
+TEST_CASE("csrf: errors") {
+  check_route({
+      {"csrf: {}", {}},
+      {"csrf: off", {}},
+      {"csrf: {trusted_origins: \"https://a.test , http://*.b.test:81\"}", {}},
+      {"csrf: on", {"34: csrf: must be a map or off, not \"on\""}},
+      {"csrf: {trusted_origins: []}", {"41: csrf.trusted_origins: is empty; leave it out"}},
+      {"csrf: {trusted_origins: [\"*\"]}",
+       {"41: csrf.trusted_origins: trusts pages of everybody; csrf: off checks nothing"}},
+      {"csrf: {trusted_origins: [\"https://a.test\", \"null\"]}",
+       {"41: csrf.trusted_origins: trusts pages of everybody; csrf: off checks nothing"}},
+      {"csrf: {trusted_origins: [\"https://a.test/\"]}",
+       {"59: csrf.trusted_origins[0]: \"https://a.test/\" is not an origin: an origin ends with "
+        "the "
+        "host and the port: no path, no slash"}},
+      {"csrf: {origins: [\"https://a.test\"]}", {"41: csrf.origins: unknown key"}},
+  });
+}
+
 TEST_CASE("policy: the order of filters, and those for answers that belong to no site") {
   test::World world;
   const LoadResult result = world.load(R"(listeners: {http: {address: "127.0.0.1:0"}}
@@ -224,6 +243,7 @@ defaults:
   cors: {origins: ["*"]}
   deny: [10.0.0.1]
   allow: [10.0.0.0/8]
+  csrf: {}
   maintenance: {}
   expires: 1h
 sites:
@@ -237,7 +257,7 @@ sites:
   const auto& routes = result.snapshot->sites[0].routes;
   CHECK(filter_names(routes[0].filters) == Lines{"request_id", "compression", "headers",
                                                  "security_headers", "cors", "deny", "allow",
-                                                 "maintenance", "expires"});
+                                                 "csrf", "maintenance", "expires"});
   CHECK(routes[0].answers_preflights);
   CHECK_FALSE(routes[1].answers_preflights);
   CHECK(filter_names(result.snapshot->stray_filters) ==

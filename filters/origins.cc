@@ -1,6 +1,7 @@
+#include "filters/origins.h"
+
 #include <algorithm>
 
-#include "filters/cors.h"
 #include "http/rules.h"
 
 namespace weir::filters {
@@ -35,7 +36,7 @@ std::string_view without_own_port(std::string_view host, std::string_view scheme
 
 }  // namespace
 
-std::string CorsOrigins::add(std::string_view text) {
+std::string Origins::add(std::string_view text) {
   if (text == "*") {
     any_ = true;
     return {};
@@ -70,7 +71,7 @@ std::string CorsOrigins::add(std::string_view text) {
   return {};
 }
 
-bool CorsOrigins::contains(std::string_view origin) const {
+bool Origins::contains(std::string_view origin) const {
   if (any_ || exact_.find(origin) != exact_.end()) return true;
   return std::any_of(wildcards_.begin(), wildcards_.end(), [origin](const Wildcard& one) {
     return origin.size() > one.scheme.size() + one.rest.size() && origin.starts_with(one.scheme) &&
@@ -78,6 +79,42 @@ bool CorsOrigins::contains(std::string_view origin) const {
            is_of_labels(origin.substr(one.scheme.size(),
                                       origin.size() - one.scheme.size() - one.rest.size()));
   });
+}
+
+void read_origins(const options::Node& node, const char* hint, options::Problems& problems,
+                  Origins& out) {
+  const auto add = [&](const options::Node& item) {
+    std::string text;
+    if (!options::read_string(item, problems, text)) return;
+    for_each_list_item(text, [&](std::string_view one) {
+      if (const std::string why = out.add(one); !why.empty()) {
+        problems.invalid(item, "an origin", why);
+      }
+    });
+  };
+  const size_t errors = problems.error_count();
+  if (node.kind == options::Kind::kScalar) {
+    add(node);
+  } else {
+    std::vector<const options::Node*> items;
+    if (!options::read_list(node, problems, items)) return;
+    for (const options::Node* item : items) add(*item);
+  }
+  if (problems.error_count() != errors) return;
+  if (out.size() == 0) {
+    problems.error(node, "is empty", hint);
+  } else if (out.takes_any() && out.size() > 1) {
+    problems.error(node, "\"*\" stands alone: it takes every origin");
+  }
+}
+
+bool is_origin_of(std::string_view origin, std::string_view scheme, std::string_view authority) {
+  constexpr std::string_view kMark = "://";
+  if (origin.size() <= scheme.size() + kMark.size() || !origin.starts_with(scheme)) return false;
+  origin.remove_prefix(scheme.size());
+  if (!origin.starts_with(kMark)) return false;
+  return iequals(without_own_port(origin.substr(kMark.size()), scheme),
+                 without_own_port(authority, scheme));
 }
 
 }  // namespace weir::filters
