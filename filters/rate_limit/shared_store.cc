@@ -120,7 +120,7 @@ class SharedAsk final : public net::RedisCaller {
       const Limit& limit = *charges_[i].limit;
       keys_[i] = local_key(charges_[i]);
       const bool leases = charges_.size() == 1 && may_lease(limit);
-      wants_[i] = leases ? store_.leases_.want(keys_[i], limit.rule, now_us) : 1;
+      if (leases) wants_[i] = store_.leases_.want(keys_[i], limit.rule, instances, now_us);
       known_use_[i] = store_.known_use(limit.rule, keys_[i], instances, now_us);
     }
     const auto count = static_cast<uint32_t>(charges_.size());
@@ -133,7 +133,7 @@ class SharedAsk final : public net::RedisCaller {
       add_key(command, prefix, charge.limit->name, charge.bucket);
     command.add("take");
     for (size_t i = 0; i < charges_.size(); ++i) {
-      add_limit(command, charges_[i].limit->rule, wants_[i], known_use_[i], 0);
+      add_limit(command, charges_[i].limit->rule, wants_[i].tokens, known_use_[i], 0);
     }
   }
 
@@ -142,7 +142,7 @@ class SharedAsk final : public net::RedisCaller {
     if (!is_answer(reply)) return false;
     const uint64_t now_us = exchange_.worker().net().now_us();
     for (size_t i = 0; i < charges_.size(); ++i) {
-      take_numbers(charges_[i], keys_[i], reply.items[i], now_us);
+      take_numbers(i, reply.items[i], now_us);
     }
     waiter_.on_decided();
     return true;
@@ -163,7 +163,7 @@ class SharedAsk final : public net::RedisCaller {
     for (size_t i = 0; i < reply.size; ++i) {
       if (!are_numbers(reply.items[i])) return false;
       const int64_t given = reply.items[i].items[0].integer;
-      if (given > int64_t{wants_[i]}) return false;
+      if (given > int64_t{wants_[i].tokens}) return false;
       charged += given > 0 ? 1 : 0;
       refusing += given == 0 ? 1 : 0;
     }
@@ -182,7 +182,9 @@ class SharedAsk final : public net::RedisCaller {
     return true;
   }
 
-  void take_numbers(Charge& charge, uint64_t key, const net::RedisReply& numbers, uint64_t now_us) {
+  void take_numbers(size_t i, const net::RedisReply& numbers, uint64_t now_us) {
+    Charge& charge = charges_[i];
+    const uint64_t key = keys_[i];
     const int64_t given = numbers.integer_at(0, 0);
     charge.decision = decision_of(charge.limit->rule, numbers, 0);
     charge.charged = given > 0;
@@ -194,8 +196,9 @@ class SharedAsk final : public net::RedisCaller {
     }
     if (given == 0 && !charge.limit->failures_only) {
       store_.leases_.note_refusal(key, wait_us, now_us);
-    } else if (given > 1) {
-      store_.leases_.add(key, static_cast<uint32_t>(given - 1), charge.decision, now_us);
+    } else if (given > 0) {
+      store_.leases_.add(key, static_cast<uint32_t>(given - 1), wants_[i].good_for_ms,
+                         charge.decision, now_us);
     }
   }
 
@@ -205,7 +208,7 @@ class SharedAsk final : public net::RedisCaller {
   Store::Waiter& waiter_;
   net::RedisCall call_;
   uint64_t keys_[limits::kRateLimitsPerRoute];
-  uint32_t wants_[limits::kRateLimitsPerRoute];
+  Leases::Want wants_[limits::kRateLimitsPerRoute];
   uint64_t known_use_[limits::kRateLimitsPerRoute];
 };
 
