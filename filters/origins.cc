@@ -1,7 +1,9 @@
 #include "filters/origins.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "base/strings.h"
 #include "http/rules.h"
 
 namespace weir::filters {
@@ -44,7 +46,7 @@ std::string Origins::add(std::string_view text) {
   std::string origin(text);
   std::transform(origin.begin(), origin.end(), origin.begin(), to_lower);
   if (origin == "null") {
-    exact_.insert(std::move(origin));
+    insert(std::move(origin));
     return {};
   }
   const size_t mark = origin.find("://");
@@ -66,13 +68,18 @@ std::string Origins::add(std::string_view text) {
   if (wild) {
     wildcards_.push_back({scheme + "://", std::string(host.substr(1))});
   } else {
-    exact_.insert(scheme + "://" + std::string(host));
+    insert(scheme + "://" + std::string(host));
   }
   return {};
 }
 
+void Origins::insert(std::string origin) {
+  const auto place = std::lower_bound(exact_.begin(), exact_.end(), origin);
+  if (place == exact_.end() || *place != origin) exact_.insert(place, std::move(origin));
+}
+
 bool Origins::contains(std::string_view origin) const {
-  if (any_ || exact_.find(origin) != exact_.end()) return true;
+  if (any_ || std::binary_search(exact_.begin(), exact_.end(), origin)) return true;
   return std::any_of(wildcards_.begin(), wildcards_.end(), [origin](const Wildcard& one) {
     return origin.size() > one.scheme.size() + one.rest.size() && origin.starts_with(one.scheme) &&
            origin.ends_with(one.rest) &&

@@ -4,11 +4,9 @@
 
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "base/options.h"
-#include "base/strings.h"
 
 namespace weir::filters {
 
@@ -27,8 +25,10 @@ class Origins {
     std::string scheme;  // "https://"
     std::string rest;    // ".a.test", with the port if it is not the scheme's own
   };
+  void insert(std::string origin);
+
   bool any_ = false;
-  std::unordered_set<std::string, TextHash, std::equal_to<>> exact_;
+  std::vector<std::string> exact_;  // sorted
   std::vector<Wildcard> wildcards_;
 };
 

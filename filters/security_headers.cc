@@ -1,6 +1,7 @@
 #include "filters/security_headers.h"
 
 #include <algorithm>
+#include <bit>
 #include <memory>
 #include <utility>
 
@@ -78,8 +79,8 @@ void apply(const SecurityHeaders& edits, bool https, bool nonce_holds,
            proxy::VariableSource& variables, http::HeaderList& headers) {
   uint64_t present = 0;  // of edits.fields
   headers.remove_if([&](const http::Header& header) {
-    if ((edits.sizes >> (header.name.size() & 63) & 1) == 0) return false;
-    for (size_t i = 0; i < edits.fields.size(); ++i) {
+    for (uint64_t left = edits.by_size[header.name.size() & 63]; left != 0; left &= left - 1) {
+      const auto i = static_cast<size_t>(std::countr_zero(left));
       const SecurityField& field = edits.fields[i];
       if (!iequals(field.name, header.name)) continue;
       if (field.mode == SecurityMode::kOverride || field.mode == SecurityMode::kRemove) return true;
@@ -89,6 +90,9 @@ void apply(const SecurityHeaders& edits, bool https, bool nonce_holds,
     }
     return false;
   });
+  if (present == 0 && edits.constant) {
+    return headers.add(https ? edits.added_over_tls : edits.added_in_clear);
+  }
   for (size_t i = 0; i < edits.fields.size(); ++i) {
     const SecurityField& field = edits.fields[i];
     const bool is_present = (present >> i & 1) != 0;

@@ -17,6 +17,7 @@
 // names the key wins whole.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -43,10 +44,13 @@ struct SecurityField {
   bool https_only = false;
 };
 
-// Immutable once read; part of the snapshot.
+// Immutable once read; part of the snapshot. Where it was made it stays: it has views of itself.
 struct SecurityHeaders {
-  std::vector<SecurityField> fields;  // one per name
-  uint64_t sizes = 0;                 // bit n: a name has that many bytes, modulo 64
+  std::vector<SecurityField> fields;         // one per name
+  std::array<uint64_t, 64> by_size = {};     // those whose names have n bytes, modulo 64, as bits
+  bool constant = true;                      // no value asks for the request
+  std::vector<http::Header> added_in_clear;  // to an answer that has none of them
+  std::vector<http::Header> added_over_tls;
 };
 
 // Null after reporting.

@@ -116,12 +116,18 @@ class Reader {
       if (!is_named(name)) put({name, SecurityMode::kRemove, {}});
     }
     auto edits = std::make_shared<SecurityHeaders>();
-    for (SecurityField& field : fields_) {
+    edits->fields = std::move(fields_);
+    for (size_t i = 0; i < edits->fields.size(); ++i) {
+      SecurityField& field = edits->fields[i];
       field.id = http::classify(field.name);
       field.https_only = iequals(field.name, kHsts);
-      edits->sizes |= uint64_t{1} << (field.name.size() & 63);
+      edits->by_size[field.name.size() & 63] |= uint64_t{1} << i;
+      edits->constant = edits->constant && field.value.is_constant();
+      if (field.mode == SecurityMode::kRemove || !field.value.is_constant()) continue;
+      const http::Header header = {field.name, field.value.constant(), field.id};
+      edits->added_over_tls.push_back(header);
+      if (!field.https_only) edits->added_in_clear.push_back(header);
     }
-    edits->fields = std::move(fields_);
     return edits;
   }
 

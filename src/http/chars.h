@@ -2,6 +2,7 @@
 // here is the inner loop of every head: tables and 16 bytes at a time, no branches per byte.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -112,37 +113,43 @@ inline bool all_target_bytes(std::string_view text) {
   return all_bytes(text.substr(at), kTargetByte);
 }
 
-// How many control bytes except tab `text` holds: two per line of a clean head.
-inline size_t count_line_bytes(std::string_view text) {
+// How many control bytes `text` holds: two per line of a clean head, unless it has tabs.
+inline size_t count_control_bytes(std::string_view text) {
   size_t at = 0;
   size_t count = 0;
 #if defined(__SSE2__)
+  constexpr size_t kWidth = 16;
+  constexpr size_t kRounds = 255;  // as long as a sum fits its byte
   const __m128i zero = _mm_setzero_si128();
-  __m128i sums = zero;
-  // Of the 16 bytes at `from`, those whose byte in `ones` is 1.
-  const auto add = [&sums, zero](const char* from, __m128i ones) {
+  // All ones where the byte at `from` is one.
+  const auto controls = [](const char* from) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
     const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-    const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
-    const __m128i counted = _mm_andnot_si128(tab, _mm_or_si128(low, del));
-    sums = _mm_add_epi64(sums, _mm_sad_epu8(_mm_and_si128(counted, ones), zero));
+    return _mm_or_si128(low, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
   };
-  for (; at + 16 <= text.size(); at += 16) add(text.data() + at, _mm_set1_epi8(1));
-  if (text.size() >= 16) {  // the last 16, without those that were counted
+  __m128i sums = zero;
+  while (at + kWidth <= text.size()) {
+    const size_t rounds = std::min((text.size() - at) / kWidth, kRounds);
+    __m128i bytes = zero;
+    for (const size_t end = at + rounds * kWidth; at < end; at += kWidth) {
+      bytes = _mm_sub_epi8(bytes, controls(text.data() + at));
+    }
+    sums = _mm_add_epi64(sums, _mm_sad_epu8(bytes, zero));
+  }
+  if (text.size() >= kWidth) {  // the last 16, without those that were counted
     static constexpr std::array<char, 32> kZerosOnes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                                         0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1,
                                                         1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     const char* const ones = kZerosOnes.data() + (text.size() - at);
-    add(text.data() + text.size() - 16, _mm_loadu_si128(reinterpret_cast<const __m128i*>(ones)));
+    const __m128i last = _mm_and_si128(controls(text.data() + text.size() - kWidth),
+                                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(ones)));
+    sums = _mm_add_epi64(sums, _mm_sad_epu8(last, zero));
     at = text.size();
   }
   count = static_cast<size_t>(_mm_cvtsi128_si64(sums)) +
           static_cast<size_t>(_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums)));
 #endif
-  for (; at < text.size(); ++at) {
-    count += is_byte(text[at], kControlByte) && text[at] != '\t' ? 1 : 0;
-  }
+  for (; at < text.size(); ++at) count += is_byte(text[at], kControlByte) ? 1 : 0;
   return count;
 }
 

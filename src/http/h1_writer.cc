@@ -15,8 +15,8 @@ constexpr uint64_t kNeverCopiedInRequest =
     kNeverCopied | bit(HeaderId::kHost) | bit(HeaderId::kExpect);
 
 // A head is emitted twice by the same code: counted, then written straight into reserved
-// memory. Only if that turns out unsound, or does not fit a block, it is written a third way, with
-// each field looked at.
+// memory. Only if that turns out unsound, has a tab, or does not fit a block, it is written a third
+// way, with each field looked at.
 
 class CountingSink {
  public:
@@ -98,7 +98,7 @@ size_t write_lines(const Emit& emit, Buffer& out) {
     char* const to = out.reserve(count.bytes());
     DirectSink direct(to);
     emit(direct);
-    if (count_line_bytes({to, count.bytes()}) == 2 * count.lines()) {
+    if (count_control_bytes({to, count.bytes()}) == 2 * count.lines()) {
       out.commit(count.bytes());
       return 0;
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "base/arena.h"
@@ -95,6 +96,11 @@ class HeaderList {
   // The text must outlive the list: copy it to the arena first where it does not.
   void add(std::string_view name, std::string_view value) { add(name, value, classify(name)); }
   void add(const Header& header) { add(header.name, header.value, header.id); }
+  void add(std::span<const Header> headers) {
+    while (capacity_ - size_ < headers.size()) grow();
+    std::copy(headers.begin(), headers.end(), entries_ + size_);
+    size_ += static_cast<uint32_t>(headers.size());
+  }
   void add(std::string_view name, std::string_view value, HeaderId id) {
     if (size_ == capacity_) grow();
     Header& entry = entries_[size_++];  // member by member: each fits a register

@@ -49,12 +49,16 @@ class Template {
     return !parts_.empty() && parts_.front().text.starts_with(text);
   }
   bool is_constant() const { return constant_; }
+  // REQUIRES: it is.
+  std::string_view constant() const {
+    return parts_.empty() ? std::string_view() : std::string_view(parts_.front().text);
+  }
   bool names(Variable variable) const;
   // The highest \N that it names; -1: none.
   int highest_capture() const { return highest_capture_; }
   // Into the arena (or a view of the template itself where it is constant).
   std::string_view render(VariableSource& source, Arena& arena) const {
-    return constant_ ? text() : render_parts(source, arena);
+    return constant_ ? constant() : render_parts(source, arena);
   }
 
  private:
@@ -65,10 +69,6 @@ class Template {
     uint8_t capture = 0;
     std::string text;  // kLiteral
   };
-  // REQUIRES: constant.
-  std::string_view text() const {
-    return parts_.empty() ? std::string_view() : std::string_view(parts_.front().text);
-  }
   std::string_view render_parts(VariableSource& source, Arena& arena) const;
 
   std::vector<Part> parts_;

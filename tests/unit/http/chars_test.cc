@@ -27,20 +27,22 @@ TEST_CASE("chars: control bytes are found at every place in texts of every lengt
   CHECK(find_control("\xff\x80 ~", 0) == 4);
 }
 
-TEST_CASE("chars: bytes that end lines are counted once each in texts of every length") {
+TEST_CASE("chars: control bytes are counted once each in texts of every length") {
   for (size_t size = 0; size <= 50; ++size) {
     for (size_t place = 0; place < size; ++place) {
       std::string text(size, 'x');
       text[place] = '\r';
       text[size - 1] = '\n';
       text[size / 2] = '\t';
-      const size_t expected = static_cast<size_t>(std::count(text.begin(), text.end(), '\r') +
-                                                  std::count(text.begin(), text.end(), '\n'));
+      const size_t expected = size - static_cast<size_t>(std::count(text.begin(), text.end(), 'x'));
       CAPTURE(size, place);
-      REQUIRE(count_line_bytes(text) == expected);
+      REQUIRE(count_control_bytes(text) == expected);
     }
   }
-  CHECK(count_line_bytes("\xff\x7f\x80 ~\x1f") == 2);
+  CHECK(count_control_bytes("\xff\x7f\x80 ~\x1f") == 2);
+  for (const size_t size : {4079, 4080, 4081, 4095, 4096, 20'000}) {
+    CHECK(count_control_bytes(std::string(size, '\n')) == size);
+  }
 }
 
 TEST_CASE("chars: a name of HTTP/2 has no capitals") {
