@@ -146,9 +146,9 @@ LoadResult load_text(std::string_view text, const std::string& file,
       return content;
     };
     keeping.files_root = [&](const std::string& path, bool follows_links) {
-      auto root = environment.files_root(path, follows_links);
-      if (root.ok()) source->roots[{path, follows_links}] = root.value();
-      return root;
+      auto opened = environment.files_root(path, follows_links);
+      if (opened.ok()) source->roots[{path, follows_links}] = opened.value();
+      return opened;
     };
     source->unix_s = environment.unix_s();
     keeping.unix_s = [&] { return source->unix_s; };
