@@ -58,7 +58,8 @@ class KeptSource final : public proxy::ResponseSource {
     if (given_ < kept_->bytes.size()) {
       piece_ = kept_->bytes.substr(given_);
       given_ += piece_.size();
-      return {State::kBytes, piece_};
+      span_ = piece_;
+      return {State::kBytes, {&span_, 1}};
     }
     if (kept_->complete) return {State::kEnd, {}};
     return {kept_->broken ? State::kBroken : State::kWait, {}};
@@ -68,6 +69,7 @@ class KeptSource final : public proxy::ResponseSource {
   const std::shared_ptr<Kept> kept_;
   const http::ResponseHead& head_;  // in the exchange's arena
   std::string piece_;
+  std::string_view span_;  // of it
   size_t given_ = 0;
 };
 
@@ -90,15 +92,16 @@ class SlowSource final : public proxy::ResponseSource {
       });
       return {State::kWait, {}};
     }
-    const std::string_view piece = kServed.substr(given_, 5);
-    given_ += piece.size();
-    return {State::kBytes, piece};
+    span_ = kServed.substr(given_, 5);
+    given_ += span_.size();
+    return {State::kBytes, {&span_, 1}};
   }
 
  private:
   proxy::ProxyWorker& worker_;
   const Id exchange_;
   const std::string_view id_;  // the filter's
+  std::string_view span_;
   size_t given_ = 0;
   bool waits_ = true;
 };
