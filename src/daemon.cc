@@ -507,8 +507,12 @@ void Daemon::free_given_back() {
   }
   if (done.empty()) return;
   done.clear();
-  std::lock_guard lock(mutex_);
-  if (std::erase_if(living_, [](const auto& one) { return one.expired(); }) > 0) malloc_trim(0);
+  bool freed = false;
+  {
+    std::lock_guard lock(mutex_);
+    freed = std::erase_if(living_, [](const auto& one) { return one.expired(); }) > 0;
+  }
+  if (freed) malloc_trim(0);  // takes long: nobody waits for it
 }
 
 // ---- StatusSource ----

@@ -58,11 +58,6 @@ class NotModified final : public proxy::ResponseSource {
   const http::HeaderList& more_;
 };
 
-// An answer about the resource, and not about who asks for it or how often.
-bool is_of_resource(int status) {
-  return (status >= 200 && status < 400) || status == 404 || status == 410;
-}
-
 bool is_failure(int status) {  // RFC 5861 4
   return status == 500 || status == 502 || status == 503 || status == 504;
 }
@@ -79,8 +74,10 @@ proxy::Verdict CacheFilter::on_response(proxy::FilterContext& context, http::Res
   }
   if (options_.invalidates_on_write) invalidate(store_, *exchange_, head);
   if (plan_ == Plan::kValidate && head.status == 304) {
-    if (intake_.freshen(store_, question(), stored_, head)) return use_not_modified(head);
-    return about_something_else();
+    const Freshened freshened = intake_.freshen(store_, question(), stored_, head);
+    if (freshened == Freshened::kOther) return about_something_else();
+    if (freshened == Freshened::kVoid) drop_stored();
+    return use_not_modified(head);
   }
   if (asked_.method == http::Method::kHead) {
     if (stored_) compare(head);
@@ -153,7 +150,9 @@ void CacheFilter::compare(const http::ResponseHead& head) {
                                         http::validators_of(http::CacheFields(head.headers), now_s),
                                         stored_.published(),
                                         known ? std::optional(head.content_length) : std::nullopt);
-  if (!agrees || !intake_.freshen(store_, question(), stored_, head)) drop_stored();
+  if (!agrees || intake_.freshen(store_, question(), stored_, head) != Freshened::kKept) {
+    drop_stored();
+  }
 }
 
 void CacheFilter::drop_stored() { drop_everywhere(exchange_->worker(), store_, stored_, key_); }

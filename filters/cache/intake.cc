@@ -107,6 +107,25 @@ uint64_t keep_until_ms(const http::Lifetime& life, const http::CacheFields& fiel
       std::max<int64_t>(1, life.received_ms - life.initial_age_ms + of_use_ms));
 }
 
+// The names of Vary in their normal form; "*" where nothing matches.
+std::string vary_text(const http::HeaderList& fields) {
+  const http::VaryNames names{http::CacheFields(fields)};
+  if (names.matches_nothing()) return "*";
+  char text[http::kVaryTextMax];
+  return {text, names.write(text)};
+}
+
+// The server wants that nobody keeps it (any more), whoever asks for it.
+bool says_no(const http::CachePolicy& policy, int status, const http::HeaderList& kept) {
+  const http::CacheFields fields(kept);
+  switch (http::may_store(policy, {}, {status, fields, http::answer_directives(fields)})) {
+    case http::Storable::kNoStore:
+    case http::Storable::kPrivate:
+    case http::Storable::kVary: return true;
+    default: return false;
+  }
+}
+
 // Whether what a value says of its answer twice it says alike.
 bool agrees(const TierValue& value, const http::HeaderList& fields) {
   const http::VaryNames names{http::CacheFields(fields)};
@@ -236,8 +255,8 @@ bool Intake::adopt(const TierValue& value, Arena& arena) {
          writer.finish();
 }
 
-bool Intake::freshen(Store& store, const Question& question, const Reader& stored,
-                     const http::ResponseHead& not_modified) {
+Freshened Intake::freshen(Store& store, const Question& question, const Reader& stored,
+                          const http::ResponseHead& not_modified) {
   const Writer asked = std::move(writer_);
   Arena& arena = not_modified.headers.arena();
   http::HeaderList& fields = *arena.make<http::HeaderList>(arena);
@@ -248,24 +267,26 @@ bool Intake::freshen(Store& store, const Question& question, const Reader& store
   const http::Validators news = http::validators_of(arrived, now_s);
   if (!meta_.etag_made &&
       !http::may_freshen(http::validators_of(http::CacheFields(fields), now_s), news)) {
-    return false;
+    return Freshened::kOther;
   }
+  const std::string vary = vary_text(fields);
   http::freshen(question.options.policy, fields, not_modified.headers,
                 http::answer_directives(arrived));
   describe(question, fields, meta_.status, arrived);
+  if (vary_text(fields) != vary || says_no(question.options.policy, meta_.status, fields)) {
+    draft_.reset();
+    return Freshened::kVoid;
+  }
   const bool refreshed = store.refresh(stored, meta_, packed_, asked);
   if (refreshed && draft_ != nullptr) rewrite(question, stored, fields);
-  return true;
+  return Freshened::kKept;
 }
 
-// For as long as it is good anew, under what may be another Vary by now.
+// For as long as it is good anew.
 void Intake::rewrite(const Question& question, const Reader& stored,
                      const http::HeaderList& fields) {
   Arena& arena = fields.arena();
-  const http::VaryNames names{http::CacheFields(fields)};
-  if (names.matches_nothing()) return;
-  char text[http::kVaryTextMax];
-  const std::string_view vary = {text, names.write(text)};
+  const std::string vary = vary_text(fields);
   const http::CacheFields asked(question.fields);
   const std::string_view secondary =
       vary.empty() ? std::string_view() : RequestVariant(asked, arena).by(vary);

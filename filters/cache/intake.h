@@ -28,6 +28,18 @@ struct Question {
   int64_t now_ms = 0;
 };
 
+// An answer about the resource, and not about who asks for it or how often.
+inline bool is_of_resource(int status) {
+  return (status >= 200 && status < 400) || status == 404 || status == 410;
+}
+
+// What a 304 says of what is stored.
+enum class Freshened : uint8_t {
+  kOther,  // it is about something else
+  kKept,   // it is good anew
+  kVoid,   // so it is, for the client that it came for: nobody else may have it, or by another Vary
+};
+
 // A member of the filter or the renewal. Thread: the worker's.
 class Intake {
  public:
@@ -67,10 +79,10 @@ class Intake {
   std::unique_ptr<proxy::Recorder> recorder(Store& store, Lead lead, const Reader& before,
                                             bool makes_tag);
 
-  // A 304 about `stored`, which is brought up to date; meta() and packed() say what it is now.
-  // False: it is about something else.
-  bool freshen(Store& store, const Question& question, const Reader& stored,
-               const http::ResponseHead& not_modified);
+  // A 304 about `stored`, which is brought up to date unless it is void; meta() and packed() say
+  // what it is now.
+  Freshened freshen(Store& store, const Question& question, const Reader& stored,
+                    const http::ResponseHead& not_modified);
 
  private:
   void describe(const Question& question, const http::HeaderList& kept, int status,

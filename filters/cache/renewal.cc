@@ -67,11 +67,11 @@ bool Renewal::on_fetch_head(const http::ResponseHead& head) {
   if (head.status >= kFirstOfServerErrors) return true;  // the old one holds as long as it may
   const Question question = {options_, asked_, fields_, sent_ms_, now_ms()};
   if (head.status == 304) {
-    intake_.freshen(store_, question, stored_, head);
+    if (intake_.freshen(store_, question, stored_, head) == Freshened::kVoid) drop_stored();
     return true;
   }
   if (Intake::judge(question, head) != http::Storable::kYes) {
-    drop_everywhere(worker_, store_, stored_, key_);
+    if (is_of_resource(head.status)) drop_stored();
     return true;
   }
   if (!intake_.start(question, head, {})) return true;
@@ -81,6 +81,8 @@ bool Renewal::on_fetch_head(const http::ResponseHead& head) {
   fetch_.record(intake_.recorder(store_, std::move(lead_), stored_, makes_tag));
   return true;
 }
+
+void Renewal::drop_stored() { drop_everywhere(worker_, store_, stored_, key_); }
 
 void Renewal::end() {
   if (std::exchange(over_, true)) return;

@@ -37,6 +37,7 @@ class Renewal final : public proxy::Background, private proxy::Fetch::User {
 
  private:
   void begin(std::string_view key);
+  void drop_stored();
   bool on_fetch_head(const http::ResponseHead& head) override;
   void on_fetched(const http::ResponseHead&, const Buffer&) override { end(); }
   void on_fetch_failed(const Error&) override { end(); }

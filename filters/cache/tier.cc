@@ -23,25 +23,29 @@ void Tier::begin_writes(std::span<const std::string> marks) {
   written_.insert(marks.begin(), marks.end());
 }
 
-void Tier::end_writes(std::span<const std::string> marks, bool told) {
+bool Tier::end_writes(std::span<const std::string> marks, bool told) {
+  bool too_many = false;
   const std::lock_guard lock(mutex_);
-  if (!told && untold_.size() + marks.size() <= kUntoldMax) {
-    untold_.insert(untold_.end(), marks.begin(), marks.end());
-    return;
-  }
-  distrusts_ |= !told;
   for (const std::string& mark : marks) {
+    const bool waits = !told && !untold_.contains(mark);
+    if (waits && untold_.size() < kUntoldMax) {
+      untold_.insert(mark);
+      continue;
+    }
+    too_many = too_many || waits;
     const auto at = written_.find(mark);
     if (at != written_.end()) written_.erase(at);
   }
+  distrusts_ |= too_many;
+  return !too_many;
 }
 
 std::vector<std::string> Tier::take_untold(size_t most) {
   const std::lock_guard lock(mutex_);
-  const auto begin = untold_.end() - static_cast<ptrdiff_t>(std::min(most, untold_.size()));
-  std::vector<std::string> taken(std::make_move_iterator(begin),
-                                 std::make_move_iterator(untold_.end()));
-  untold_.erase(begin, untold_.end());
+  std::vector<std::string> taken;
+  while (taken.size() < most && !untold_.empty()) {
+    taken.push_back(std::move(untold_.extract(untold_.begin()).value()));
+  }
   return taken;
 }
 

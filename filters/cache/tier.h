@@ -45,11 +45,12 @@ class Tier {
   bool learn(TierView view);
 
   // ---- writes to URLs, by the keys of their marks, on their way to Redis ----
-  // Of those that wait to be told again. Reached: all that is in Redis is distrusted instead.
+  // Of those that wait to be told again. Reached: all that is in Redis is distrusted instead, and
+  // the other instances have to be told that.
   static constexpr size_t kUntoldMax = 10'000;
   void begin_writes(std::span<const std::string> marks);
-  // Not `told`: nobody knows whether Redis has heard of them.
-  void end_writes(std::span<const std::string> marks, bool told);
+  // Not `told`: nobody knows whether Redis has heard of them. False: there were too many.
+  bool end_writes(std::span<const std::string> marks, bool told);
   // Those that are to be told again: so many at most, which is_written() knows still.
   std::vector<std::string> take_untold(size_t most);
   bool is_written(const std::string& mark) const;
@@ -65,7 +66,7 @@ class Tier {
   mutable std::mutex mutex_;  // guards what follows
   std::shared_ptr<const TierView> view_;
   std::unordered_multiset<std::string> written_;
-  std::vector<std::string> untold_;  // of these
+  std::unordered_set<std::string> untold_;  // of these
   bool distrusts_ = false;
   uint64_t trusted_from_ms_ = 0;
 };

@@ -88,7 +88,11 @@ bool TierLookup::start() {
   if (!redis.up()) return false;
   const net::RedisConfig& config = *redis.config();
   mark_key_ = tier_mark_key(config.key_prefix, tier_url_of(key_));
-  if (proxy::purge_log().has_untold() || tier().is_written(mark_key_)) return false;
+  if (tier().is_written(mark_key_)) {
+    TierWritten::tell_again(worker_);
+    return false;
+  }
+  if (proxy::purge_log().has_untold()) return false;
   until_ms_ = worker_.net().now_ms() + config.timeout_ms;
   return ask(tier_key(config.key_prefix, key_), config.timeout_ms);
 }

@@ -7,8 +7,8 @@
 namespace weir::filters::cache {
 
 // Of purges that came later so many are looked through: most are about something else. A mark is
-// "WRITTEN UNTIL": when its URL was last written to (0: not that we knew), and until when
-// it stands, which is longer than any value that it is about.
+// "WRITTEN UNTIL": when its URL was last written to, or may have been, for nobody knows that where
+// there was no mark; and until when it stands, which is longer than any value that it is about.
 const net::RedisScript kTierGetScript = {R"(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -55,12 +55,12 @@ local asked, life = tonumber(ARGV[2]), tonumber(ARGV[3])
 if asked > now or now - asked > 100000 then return 0 end
 local mark = redis.call('GET', KEYS[2]) or ''
 local written, till = string.match(mark, '^(%d+) (%d+)$')
-written, till = tonumber(written or 0), tonumber(till or 0)
+written, till = tonumber(written or asked - 1), tonumber(till or 0)
 if written >= asked then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', life)
 if till < now + life then
   till = now + life + 1000
-  redis.call('SET', KEYS[2], written .. ' ' .. till, 'PX', till - now)
+  redis.call('SET', KEYS[2], string.format('%d %d', written, till), 'PX', till - now)
 end
 if ARGV[4] ~= '' then
   redis.call('SET', KEYS[3], 'weirvary1 ' .. ARGV[4], 'PX', till - now)

@@ -4,6 +4,7 @@
 
 #include "filters/cache/tier.h"
 #include "filters/cache/tier_scripts.h"
+#include "proxy/purge_log.h"
 
 namespace weir::filters::cache {
 
@@ -41,13 +42,17 @@ void TierWritten::write_words(net::RedisCommand& command) {
 bool TierWritten::on_redis_reply(const net::RedisReply& reply) {
   if (reply.kind != net::RedisReply::Kind::kInteger) return false;
   end(true);
+  tell_again(worker_);  // Redis is well: what it has missed before, too
   return true;
 }
 
 void TierWritten::end(bool told) {
   if (std::exchange(over_, true)) return;
   call_.cancel();
-  tier().end_writes(marks_, told);
+  // A purge of all is heard by every instance.
+  if (!tier().end_writes(marks_, told)) {
+    proxy::purge_log().tell({proxy::PurgeOrder::What::kAll, "", true});
+  }
   worker_.forget(*this);
 }
 

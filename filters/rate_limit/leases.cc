@@ -89,6 +89,8 @@ Leases::Slot* Leases::find_or_claim(uint64_t key, uint64_t now_us) {
     // First nobody's: what Redis says late of the key before must not be taken for this one's.
     if (before != 0 && !slot.key.compare_exchange_strong(before, 0)) continue;
     clear(slot);
+    slot.heat.store(0, kRelaxed);
+    slot.steady.store(0, kRelaxed);
     uint64_t nobody = 0;
     if (slot.key.compare_exchange_strong(nobody, key, std::memory_order_release, kRelaxed)) {
       return &slot;
@@ -132,7 +134,9 @@ Leases::Want Leases::want(uint64_t key, const Rule& rule, uint32_t instances, ui
   }
   if (tokens < 2) return {};
   uint32_t asking_until_ms = slot->asking_until_ms.load(kRelaxed);
-  if (asking_until_ms > low_ms(now_us)) return {};
+  // By the difference: the low bits begin anew after 50 days.
+  const uint32_t left_ms = asking_until_ms - low_ms(now_us);
+  if (left_ms != 0 && left_ms <= kAskMs) return {};
   const bool is_mine = slot->asking_until_ms.compare_exchange_strong(
       asking_until_ms, low_ms(now_us + kAskMs * 1000), kRelaxed);
   return is_mine ? Want{static_cast<uint32_t>(tokens), good_for_ms} : Want{};

@@ -14,12 +14,12 @@ void take_census(const Cluster& cluster) {
   size_t wanted = 0;  // what no operator has taken out
   size_t usable = 0;
   size_t sound = 0;     // usable, and not degraded
-  bool backup = false;  // one is usable: better than servers that are known to be bad
+  bool backup = false;  // one is up: better than servers that are known to be bad
   const uint64_t now_ms = net::monotonic_ms();
   for (const Server& server : cluster.servers) {
     const uint32_t barriers = server.state->barriers.load(kRelaxed);
     if (server.backup) {
-      backup = backup || standing(server, now_ms) != Standing::kDown;
+      backup = backup || standing(server, now_ms) == Standing::kUp;
       continue;
     }
     if ((barriers & ~kMeasured) != 0) continue;
@@ -31,7 +31,9 @@ void take_census(const Cluster& cluster) {
   ClusterState& state = *cluster.state;
   // All load on a few would make them the next ones that are late.
   state.spares_degraded.store(sound * 2 >= usable, kRelaxed);
-  const bool panic = cluster.panic > 0 && !backup &&
+  // Backups are asked when nobody else can be, and take nothing off those that are left.
+  const bool rescued = backup && usable == 0;
+  const bool panic = cluster.panic > 0 && !rescued &&
                      static_cast<double>(usable) < cluster.panic * static_cast<double>(wanted);
   if (panic == state.panic.load(kRelaxed)) return;
   state.panic.store(panic, kRelaxed);
@@ -40,7 +42,7 @@ void take_census(const Cluster& cluster) {
               cluster.name, usable, wanted, cluster.panic * 100);
   } else {
     log_info("upstream {}: the panic is over: {} of {} servers are well{}", cluster.name, usable,
-             wanted, backup ? ", and a backup is" : "");
+             wanted, rescued ? ", and a backup is" : "");
   }
 }
 

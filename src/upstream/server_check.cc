@@ -87,6 +87,7 @@ class ServerCheck::AddressCheck final : public Probe::Owner {
     found.last = result;
     found.up.note(result.passed, check.healthy_after, check.unhealthy_after);
     if (result.passed) {
+      owner_.state().silent_since_ms.store(0, kRelaxed);  // it does answer
       const bool in_time =
           check.degraded_over_ms == 0 || result.latency_us <= check.degraded_over_ms * 1000;
       found.quick.note(in_time, check.healthy_after, check.unhealthy_after);

@@ -5,6 +5,7 @@ from email.utils import formatdate
 
 import pytest
 from support.library import FRESH, cached, conditional, result
+from support.waiting import wait_for
 from support.weir import proxy
 
 DATE = ("Date", formatdate(usegmt=True))
@@ -207,3 +208,36 @@ def test_conditions_are_the_servers_where_nothing_is_kept(library):
                 assert answer.status == 200 and answer.body == b"hello"
             for name, value in conditions:
                 assert library.last().all(name) == [value]
+
+
+@pytest.mark.parametrize("news", [("Cache-Control", "private, max-age=60"),
+                                  ("Cache-Control", "no-store"), ("Vary", "Accept-Language"),
+                                  ("Vary", "*")])
+def test_a_304_that_says_it_is_not_for_all_makes_nothing_good_anew(library, news):
+    def answer(conn, request):
+        if request.get("If-None-Match") == '"1"':
+            head = "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nCache-Control: max-age=60\r\n"
+            if news[0] == "Cache-Control":
+                head = "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n"
+            return conn.send((head + f"{news[0]}: {news[1]}\r\n\r\n").encode())
+        return conn.answer(b"text", headers=[("ETag", '"1"'), ("Cache-Control", "max-age=0")])
+
+    library.answers["/a"] = answer
+    with cached(library) as weir:
+        assert result(weir.get("/a")) == "MISS"
+        again = weir.get("/a")
+        assert again.status == 200 and again.body == b"text"
+        assert library.last().get("If-None-Match") == '"1"'
+        assert result(weir.get("/a")) == "MISS"
+        assert library.last().get("If-None-Match") is None
+
+
+def test_a_renewal_that_is_refused_leaves_what_there_is(library):
+    """429 is about who asks, and not about what for."""
+    library.set("/a", b"text", [("Cache-Control", "max-age=0, stale-while-revalidate=60")])
+    with cached(library) as weir:
+        assert result(weir.get("/a")) == "MISS"
+        library.set("/a", b"slower", [], "429 Too Many Requests")
+        assert result(weir.get("/a")) == "STALE"
+        wait_for(lambda: library.count("/a") == 2)
+        assert weir.get("/a").body == b"text"

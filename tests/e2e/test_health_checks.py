@@ -415,7 +415,8 @@ def test_no_panic_while_a_backup_is_well():
             wait_for(lambda: weir.metric("weir_upstream_panic", upstream="app") == 1, 20)
             assert set(names(weir)) == {"a", "b"}
             spare.status = "200 OK"
-            weir.wait_line("the panic is over: 0 of 2 servers are well, and a backup is", 20)
+            wait_for(lambda: weir.metric("weir_upstream_panic", upstream="app") == 0, 20)
+            weir.wait_line("the panic is over: 0 of 2 servers are well, and a backup is")
             assert set(names(weir)) == {"spare"}
 
 

@@ -13,6 +13,7 @@ import pytest
 from support.origin import Origin, echo
 from support.raw import Closed, RawClient
 from support.tls import Certificate, client_context
+from support.waiting import wait_for
 from support.weir import Weir, proxy
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -196,12 +197,21 @@ def test_client_connections_counts_who_is_behind(unix):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def refuses(address):
+    try:
+        socket.create_connection(address, 5).close()
+    except OSError:
+        return True
+    return False
+
+
 def test_a_drain_waits_for_no_silent_balancer():
     with Origin() as origin, proxy(origin, listener={"proxy_protocol": True}, **TRUSTED) as weir:
         with weir.client() as silent, weir.client() as asking:
             asking.send(LINE)
             time.sleep(0.05)
             weir.signal(15)
+            wait_for(lambda: refuses(weir.address))  # it drains
             asking.send(GET)
             answer = asking.response()
             assert answer.status == 200 and answer.get("connection") == "close"

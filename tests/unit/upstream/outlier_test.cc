@@ -188,13 +188,13 @@ TEST_CASE(
   CHECK_FALSE(barrier(3, kCheckFailed));
 }
 
-TEST_CASE("census: no panic while a backup is up, or due for the trial that may show it to be") {
-  Court court(3);
+TEST_CASE("census: no panic while a backup is up and takes it all") {
+  Court court(4);
   Cluster& cluster = court.cluster();
   cluster.panic = 0.5;
-  cluster.servers[2].backup = true;
-  EndpointState& backup = *cluster.servers[2].state;
-  for (size_t i = 0; i < 2; ++i) cluster.servers[i].state->barriers = kCheckFailed;
+  cluster.servers[3].backup = true;
+  EndpointState& backup = *cluster.servers[3].state;
+  for (size_t i = 0; i < 3; ++i) cluster.servers[i].state->barriers = kCheckFailed;
   const auto panics = [&] {
     take_census(cluster);
     return cluster.state->panic.load();
@@ -202,8 +202,13 @@ TEST_CASE("census: no panic while a backup is up, or due for the trial that may 
   CHECK_FALSE(panics());
   backup.down_until_ms = net::monotonic_ms() + 60'000;
   CHECK(panics());
-  backup.down_until_ms = 1;
+  backup.down_until_ms = 1;  // due for its trial: one request would be
+  CHECK(panics());
+  backup.down_until_ms = 0;
   CHECK_FALSE(panics());
+  cluster.servers[0].state->barriers = 0;  // the one that is left would get everything
+  CHECK(panics());
+  cluster.servers[0].state->barriers = kCheckFailed;
   backup.barriers = kDrained;
   CHECK(panics());
 }
