@@ -3,7 +3,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,26 +92,14 @@ using weir::micro::state;
 
 extern "C" {
 
-ssize_t read(int fd, void* to, size_t bytes) {
+ssize_t recv(int fd, void* to, size_t bytes, int flags) {
   if (is_played(fd)) return play_read(fd, to, bytes);
-  return syscall(SYS_read, fd, to, bytes);
-}
-
-ssize_t write(int fd, const void* from, size_t bytes) {
-  if (is_played(fd)) return play_write(fd, bytes);
-  return syscall(SYS_write, fd, from, bytes);
+  return syscall(SYS_recvfrom, fd, to, bytes, flags, nullptr, nullptr);
 }
 
 ssize_t send(int fd, const void* from, size_t bytes, int flags) {
   if (is_played(fd)) return play_write(fd, bytes);
   return syscall(SYS_sendto, fd, from, bytes, flags, nullptr, 0);
-}
-
-ssize_t writev(int fd, const iovec* spans, int count) {
-  if (!is_played(fd)) return syscall(SYS_writev, fd, spans, count);
-  size_t bytes = 0;
-  for (int i = 0; i < count; ++i) bytes += spans[i].iov_len;
-  return play_write(fd, bytes);
 }
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {

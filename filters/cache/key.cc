@@ -24,6 +24,7 @@ std::string_view name_of(std::string_view parameter) {
 // By name, in bytes; those of one name stay in their order. What stands between the ampersands is
 // not decoded: "a=b%26c=d" is one parameter (T28).
 std::string_view sorted_query(const KeyOptions& options, std::string_view query, Arena& arena) {
+  if (!options.ignores_some() && query.find('&') == std::string_view::npos) return query;
   std::array<std::string_view, kParametersMax> parameters;
   size_t count = 0;
   for (std::string_view rest = query;;) {
@@ -53,7 +54,7 @@ std::string_view sorted_query(const KeyOptions& options, std::string_view query,
 
 class Parts {
  public:
-  explicit Parts(Arena& arena) : arena_(arena) {}
+  Parts(std::string_view begin, Arena& arena) : arena_(arena), text_(begin) {}
 
   // "\nNAME=LENGTH:VALUE"; of a value that is not there "\nNAME".
   void add(std::string_view kind, std::string_view name, const std::string_view* value) {
@@ -170,14 +171,13 @@ std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena
                   .query = head.query,
                   .has_query = head.target.size() > head.path.size()},
                  arena);
-  Parts parts(arena);
+  Parts parts(url, arena);
   add_headers(options, head.headers, parts);
   add_cookies(options, head.headers, parts);
   add_user(options, request.subject, parts);
   if (request.conditions != nullptr) add_conditions(*request.conditions, parts);
   if (!request.upstream.empty()) parts.add("v", "", &request.upstream);
-  if (url.size() + parts.text().size() > Store::kKeyBytesMax / 2) return {};
-  return parts.text().empty() ? url : arena.concat({url, parts.text()});
+  return parts.text().size() > Store::kKeyBytesMax / 2 ? std::string_view() : parts.text();
 }
 
 }  // namespace weir::filters::cache

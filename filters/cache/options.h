@@ -23,6 +23,7 @@ struct KeyOptions {
   User user = User::kNone;
   std::string claim = {};  // of kClaim
 
+  bool ignores_some() const { return !ignored_parameters.empty() || !ignored_prefixes.empty(); }
   bool ignores(std::string_view parameter) const;
 };
 

@@ -14,10 +14,6 @@ namespace weir::filters::cache {
 
 namespace {
 
-// So much goes to the socket in one call. What it does not take is copied; 256 KiB spare calls,
-// but no time that could be measured.
-constexpr uint64_t kPieceMax = 64 * 1024;
-
 std::string_view number(uint64_t value, Arena& arena) {
   char digits[20];
   return arena.copy({digits, format_u64(value, digits)});
@@ -84,7 +80,6 @@ void StoredSource::tell(http::HeaderList& headers) const {
 
 proxy::ResponseSource::Piece StoredSource::next() {
   if (selection_.status() == 206 && left_bytes_ == 0) {
-    serving_.reader.consume(std::exchange(given_bytes_, 0));
     http::MultipartPiece piece;
     if (!selection_.next_part(piece)) return {State::kEnd, {}};
     if (!piece.is_slice) return give(piece.text);
@@ -96,26 +91,28 @@ proxy::ResponseSource::Piece StoredSource::next() {
 
 proxy::ResponseSource::Piece StoredSource::next_slice() {
   if (!made_.empty()) {
-    if (std::exchange(given_bytes_, made_.size()) != 0) return {State::kEnd, {}};
+    if (std::exchange(made_given_, true)) return {State::kEnd, {}};
     return give(made_);
   }
   Reader& reader = serving_.reader;
-  reader.consume(std::exchange(given_bytes_, 0));
   if (std::exchange(waits_, false)) reader.unwait(*this);
   if (left_bytes_ == 0) return {State::kEnd, {}};
   for (;;) {
     const BodyState state = reader.state();  // before a look at what there is
-    const size_t count = reader.spans(spans_, std::min(left_bytes_, kPieceMax));
+    const size_t count = reader.spans(spans_, left_bytes_);
     if (count > 0) {
-      for (size_t i = 0; i < count; ++i) given_bytes_ += spans_[i].size();
-      if (left_bytes_ != UINT64_MAX) left_bytes_ -= given_bytes_;
-      return {State::kBytes, {spans_.data(), count}};
+      return {.state = State::kBytes, .spans = {spans_.data(), count}, .keeps_rest = true};
     }
     if (state == BodyState::kWhole) return {State::kEnd, {}};
     if (state == BodyState::kBroken) return {State::kBroken, {}};
     waits_ = !serving_.fed && reader.wait(*this);
     if (waits_ || serving_.fed) return {State::kWait, {}};
   }
+}
+
+void StoredSource::sent(size_t bytes) {
+  serving_.reader.consume(bytes);
+  if (left_bytes_ != UINT64_MAX) left_bytes_ -= bytes;
 }
 
 proxy::ResponseSource::Piece StoredSource::give(std::string_view bytes) {

@@ -45,6 +45,7 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   void fill_head(http::ResponseHead& head) override;
   const http::HeaderList* whole_fields() const override { return selection_.whole_fields(fields_); }
   Piece next() override;
+  void sent(size_t bytes) override;
   Turned turn_to(http::Encoding encoding, uint64_t& length_bytes) override;
 
  private:
@@ -63,9 +64,9 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   http::HeaderList fields_;
   proxy::Selection selection_;
   std::string made_;                  // a coded body that was made for this answer first
+  bool made_given_ = false;
   uint64_t left_bytes_ = UINT64_MAX;  // of the part at hand
   std::array<std::string_view, kSpansMax> spans_;
-  uint64_t given_bytes_ = 0;  // by the last call
   bool waits_ = false;        // has been said; on_grown() may have come
 };
 

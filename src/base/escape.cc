@@ -3,6 +3,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace weir {
 namespace {
 
@@ -35,20 +39,45 @@ void store(char* to, Word word) {
   std::memcpy(to, &word, sizeof(word));
 }
 
-// Copies `text` if all of it is clean (else some of it, to no harm). The last word overlaps the one
+#if defined(__SSE2__)
+// Copies sixteen bytes. Compared as signed bytes, those above 0x7f are below 0x20.
+bool copy_16_if_clean(const char* from, char* out) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes);
+  const __m128i below = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+  const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+  const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+  const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+  return _mm_movemask_epi8(
+             _mm_or_si128(_mm_or_si128(below, del), _mm_or_si128(quote, backslash))) == 0;
+}
+#else
+bool copy_16_if_clean(const char* from, char* out) {
+  const uint64_t first = load<uint64_t>(from);
+  const uint64_t second = load<uint64_t>(from + 8);
+  store(out, first);
+  store(out + 8, second);
+  return is_clean(first) && is_clean(second);
+}
+#endif
+
+// Copies `text` if all of it is clean (else some of it, to no harm). The last step overlaps the one
 // before it, so that no text but the shortest is walked by the byte.
 bool copy_if_clean(std::string_view text, char* out) {
   const char* const from = text.data();
   const size_t size = text.size();
-  if (size >= 8) {
-    for (size_t at = 0; at < size - 8; at += 8) {
-      const uint64_t word = load<uint64_t>(from + at);
-      if (!is_clean(word)) return false;
-      store(out + at, word);
+  if (size >= 16) {
+    for (size_t at = 0; at < size - 16; at += 16) {
+      if (!copy_16_if_clean(from + at, out + at)) return false;
     }
+    return copy_16_if_clean(from + size - 16, out + size - 16);
+  }
+  if (size >= 8) {
+    const uint64_t first = load<uint64_t>(from);
     const uint64_t last = load<uint64_t>(from + size - 8);
+    store(out, first);
     store(out + size - 8, last);
-    return is_clean(last);
+    return is_clean(first) && is_clean(last);
   }
   if (size >= 4) {
     const uint32_t first = load<uint32_t>(from);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,12 @@ bool iequals_same_size(std::string_view a, std::string_view b);
 // ASCII, without regard to case. Most texts are told apart by their sizes.
 inline bool iequals(std::string_view a, std::string_view b) {
   return a.size() == b.size() && iequals_same_size(a, b);
+}
+
+inline size_t total_size(std::span<const std::string_view> pieces) {
+  size_t size = 0;
+  for (const std::string_view piece : pieces) size += piece.size();
+  return size;
 }
 
 inline bool is_ows(char c) { return c == ' ' || c == '\t'; }

@@ -186,7 +186,7 @@ void HeaderList::remove(HeaderId id) {
 
 void HeaderList::copy_from(const HeaderList& other) {
   clear();
-  for (const Header& header : other) add(header);
+  add(std::span(other.begin(), other.size()));
 }
 
 }  // namespace weir::http

@@ -13,6 +13,7 @@
 #include "base/blocks.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/strings.h"
 #include "net/tls_desk.h"
 #include "net/worker.h"
 
@@ -144,38 +145,49 @@ void Stream::stop_reading() {
   reading_ = false;
 }
 
-void Stream::alloc_trampoline(uv_handle_t* handle, size_t, uv_buf_t* out) noexcept {
-  auto* stream = static_cast<Stream*>(handle->data);
-  stream->offered_ = stream->read_size_;
-  // All of a read may have to wait for a peer that has just stopped to take anything.
-  const size_t share = BlockBudget::left_bytes() / kReadsInBudget;
-  if (share < stream->offered_) {
-    stream->offered_ = std::max(kReadMinBytes, static_cast<uint32_t>(share));
-  }
-  *out = uv_buf_init(stream->worker_.read_buffer(), stream->offered_);
+// libuv is about to read, and asks where to. It would read by read(2), whose way is longer (see
+// try_write()): it gets no memory and says so, as UV_ENOBUFS, each time that there is something.
+void Stream::alloc_trampoline(uv_handle_t*, size_t, uv_buf_t* out) noexcept {
+  *out = uv_buf_init(nullptr, 0);
 }
 
-void Stream::read_trampoline(uv_stream_t* handle, ssize_t count, const uv_buf_t*) noexcept {
-  if (count == 0) return;  // EAGAIN
+void Stream::read_trampoline(uv_stream_t* handle, ssize_t, const uv_buf_t*) noexcept {
   auto* stream = static_cast<Stream*>(handle->data);
   Turn turn(stream->worker_);
-  if (stream->over_) return;
+  if (!stream->over_) stream->on_readable();
+}
+
+void Stream::on_readable() {
+  uint32_t offered = read_size_;
+  // All of a read may have to wait for a peer that has just stopped to take anything.
+  const size_t share = BlockBudget::left_bytes() / kReadsInBudget;
+  if (share < offered) offered = std::max(kReadMinBytes, static_cast<uint32_t>(share));
+  const ssize_t count = receive(offered);
   if (count > 0) {
-    const bool filled = static_cast<uint32_t>(count) == stream->offered_;
-    if (filled) {  // offer twice as much next time; read_less() takes it back
-      stream->read_size_ = std::min(stream->read_size_ * 2, stream->worker_.read_max_bytes());
+    if (static_cast<uint32_t>(count) == offered) {  // twice as much next time; see read_less()
+      read_size_ = std::min(read_size_ * 2, worker_.read_max_bytes());
     }
-    stream->take({stream->worker_.read_buffer(), static_cast<size_t>(count)});
+    take({worker_.read_buffer(), static_cast<size_t>(count)});
     return;
   }
-  stream->stop_reading();
-  int error = count == UV_EOF ? stream->reset_behind_eof() : static_cast<int>(count);
-  if (error == 0 && stream->tls_ != nullptr) error = stream->truncation();
+  int error = count == 0 ? 0 : uv_translate_sys_error(errno);
+  if (error == UV_EAGAIN) return;
+  stop_reading();
+  if (error == 0 && tls_ != nullptr) error = truncation();
   if (error == 0) {
-    stream->owner_->on_eof();
+    owner_->on_eof();
   } else {
-    stream->owner_->on_broken(error);
+    owner_->on_broken(error);
   }
+}
+
+// Into the worker's buffer.
+ssize_t Stream::receive(uint32_t bytes) {
+  ssize_t count;
+  do {
+    count = ::recv(fd(), worker_.read_buffer(), bytes, 0);
+  } while (count < 0 && errno == EINTR);
+  return count;
 }
 
 void Stream::take(std::string_view bytes) {
@@ -184,15 +196,6 @@ void Stream::take(std::string_view bytes) {
   } else {
     on_ciphertext(bytes);
   }
-}
-
-// libuv takes a hang-up behind a short read for the end of the stream without reading again. After
-// an RST that would make a body that ends with its connection look whole: ask the socket itself.
-int Stream::reset_behind_eof() {
-  int error = 0;
-  socklen_t length = sizeof(error);
-  if (getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) return 0;
-  return error == 0 ? 0 : uv_translate_sys_error(error);
 }
 
 int Stream::fd() const {
@@ -206,15 +209,14 @@ void Stream::flush_soon() {
 }
 
 void Stream::write(std::span<const std::string_view> pieces) {
-  size_t size = 0;
-  for (const std::string_view piece : pieces) size += piece.size();
+  const size_t size = total_size(pieces);
   if (over_ || broken_ != 0 || size == 0) return;
   const bool waits = write_op_ != nullptr || connecting_;  // behind what libuv holds
   if (waits || out_.size() + size <= kCoalesceBytes) {
     for (const std::string_view piece : pieces) out_.append(piece);
     if (!waits) flush_soon();
   } else if (tls_ == nullptr) {
-    write_now(pieces);
+    write_now(pieces, SIZE_MAX);
   } else if (pieces.size() == 1) {
     flush_tls(pieces.front());
   } else {
@@ -222,24 +224,39 @@ void Stream::write(std::span<const std::string_view> pieces) {
   }
 }
 
-void Stream::write_now(std::span<const std::string_view> pieces) {
+size_t Stream::offer(std::span<const std::string_view> pieces) {
+  const size_t size = total_size(pieces);
+  const bool waits = write_op_ != nullptr || connecting_;
+  const bool goes_at_once = tls_ == nullptr && !over_ && broken_ == 0 && !waits;
+  if (goes_at_once && size > kCoalesceBytes) return write_now(pieces, kCoalesceBytes);
+  write(pieces);
+  return size;
+}
+
+// Of what the socket does not take, at most `kept_bytes` are copied, to wait for it. Returns how
+// much of `pieces` is taken or kept.
+size_t Stream::write_now(std::span<const std::string_view> pieces, size_t kept_bytes) {
   WEIR_ASSERT(pieces.size() <= kWriteSpans);
   constexpr size_t kQueuedMax = 7;
   std::string_view spans[kQueuedMax + kWriteSpans];
   size_t count = out_.spans(spans, kQueuedMax);
   const size_t queued = out_.size();
-  size_t in_spans = 0;
-  for (size_t i = 0; i < count; ++i) in_spans += spans[i].size();
+  const size_t in_spans = total_size({spans, count});
   if (in_spans == queued) count = std::ranges::copy(pieces, spans + count).out - spans;
   size_t taken = try_write(spans, count);
   out_.consume(std::min(taken, queued));
   taken -= std::min(taken, queued);
-  for (const std::string_view piece : pieces) {
+  size_t done = taken;
+  for (std::string_view piece : pieces) {
     const size_t gone = std::min(taken, piece.size());
-    out_.append(piece.substr(gone));
     taken -= gone;
+    piece = piece.substr(gone, kept_bytes);
+    out_.append(piece);
+    kept_bytes -= piece.size();
+    done += piece.size();
   }
   if (!out_.empty()) queue_write(std::move(out_));
+  return done;
 }
 
 // What the socket takes now; 0 when it is full or broken. Not uv_try_write(): that writes by
@@ -280,8 +297,7 @@ void Stream::flush() {
   while (!out_.empty()) {
     std::string_view spans[16];
     const size_t count = out_.spans(spans, 16);
-    size_t offered = 0;
-    for (size_t i = 0; i < count; ++i) offered += spans[i].size();
+    const size_t offered = total_size({spans, count});
     const size_t taken = try_write(spans, count);
     out_.consume(taken);
     if (taken < offered) {
@@ -394,7 +410,7 @@ void Stream::break_later(int uv_error) {
 // Whatever failed the write came behind what is to be read: all of that is there.
 void Stream::tell_broken() {
   while (rest_due_) {
-    const ssize_t count = ::recv(fd(), worker_.read_buffer(), kReadMinBytes, MSG_DONTWAIT);
+    const ssize_t count = receive(kReadMinBytes);
     if (count <= 0) break;
     take({worker_.read_buffer(), static_cast<size_t>(count)});
     if (over_) return;

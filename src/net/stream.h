@@ -103,6 +103,9 @@ class Stream final : public Mortal {
   static constexpr size_t kWriteSpans = 8;
   void write(std::span<const std::string_view> pieces);
   void write(std::string_view bytes) { write({&bytes, 1}); }
+  // The same, for who can keep the rest: returns how much is done with. Less than all of it is so
+  // only where the socket is full: on_drained() follows.
+  size_t offer(std::span<const std::string_view> pieces);
   void flush();
   // Sends of a file without a copy, behind what is queued, and returns how many bytes the socket
   // took. Less: it is full (a write() waits for it), broken, or the file is shorter. In the clear
@@ -135,10 +138,11 @@ class Stream final : public Mortal {
   void break_later(int uv_error);
   void tell_broken();
   void take(std::string_view bytes);
-  int reset_behind_eof();
+  void on_readable();
+  ssize_t receive(uint32_t bytes);
   size_t try_write(const std::string_view* spans, size_t count, int flags = 0);
   void not_taken(int error);
-  void write_now(std::span<const std::string_view> pieces);
+  size_t write_now(std::span<const std::string_view> pieces, size_t kept_bytes);
   void queue_write(Buffer&& bytes);
   void on_flush();  // by the worker, once per iteration when dirty
   void shutdown_now();
@@ -173,8 +177,7 @@ class Stream final : public Mortal {
   ListHook dirty_;
   uint64_t taken_bytes_ = 0;  // by the socket, without what a WriteOp in flight has sent
   uint32_t read_size_ = kReadMinBytes;
-  uint32_t offered_ = 0;  // of it, to the read under way
-  int broken_ = 0;        // uv error that the owner has yet to be told of
+  int broken_ = 0;  // uv error that the owner has yet to be told of
   bool is_unix_;
   bool over_ = false;
   bool reading_ = false;

@@ -28,12 +28,13 @@ class ResponseSource {
   struct Piece {
     State state = State::kEnd;
     std::span<const std::string_view> spans = {};  // good until the next call; some with kBytes
+    bool keeps_rest = false;  // of kBytes: sent() says how much of them is done with
     int file = -1;                                 // with kFile, and open until the next call
     uint64_t offset_bytes = 0;
     size_t bytes = 0;
   };
 
-  static constexpr size_t kSpansMax = 4;  // of a piece
+  static constexpr size_t kSpansMax = 8;  // of a piece
 
   // Fills a fresh head: status, fields but Content-Length, framing (kLength, kChunked or kNone).
   // Called once, first. What it points to lives as long as the source.
@@ -42,7 +43,7 @@ class ResponseSource {
   virtual const http::HeaderList* whole_fields() const { return nullptr; }
   // The next of the body. Not called for answers without one (HEAD, 204, 304).
   virtual Piece next() = 0;
-  // Of a kFile, which is given only while Exchange::takes_files().
+  // Of a kFile, which is given only while Exchange::takes_files(), and of a piece that keeps_rest.
   virtual void sent(size_t /*bytes*/) {}
   // Its body in that coding from now on, `length_bytes` long. Only before the first next(), by a
   // filter that has seen its head.

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/strings.h"
 #include "http/forwarded.h"
 #include "http/h1_writer.h"
 #include "http/message.h"
@@ -34,6 +35,12 @@ class ClientSide {
   // At most net::Stream::kWriteSpans pieces, which are valid during the call.
   virtual void send_body(std::span<const std::string_view> pieces) = 0;
   void send_body(std::string_view piece) { send_body(std::span(&piece, 1)); }
+  // The same, of what can be asked for again: returns how much is done with. Less than all of it
+  // is so only where the client takes no more at present.
+  virtual size_t offer_body(std::span<const std::string_view> pieces) {
+    send_body(pieces);
+    return total_size(pieces);
+  }
   // The socket takes bodies straight from a file; send_file() says how much it took.
   virtual bool takes_files() const { return false; }
   virtual size_t send_file(int /*file*/, uint64_t /*offset_bytes*/, size_t /*bytes*/) { return 0; }

@@ -73,6 +73,7 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   void send_head(const http::ResponseHead& head, const http::ResponseFraming& framing,
                  std::string_view upgrade) override;
   void send_body(std::span<const std::string_view> pieces) override;
+  size_t offer_body(std::span<const std::string_view> pieces) override;
   bool takes_files() const override;
   size_t send_file(int file, uint64_t offset_bytes, size_t bytes) override;
   void send_end(const http::HeaderList* trailers) override;
@@ -108,6 +109,7 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   void close_after_answer();
   void linger();
   void on_timeout();
+  void watch_if_congested();
   void watch_sending();
   void judge_sending();
   bool judge_drained();

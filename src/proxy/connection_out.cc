@@ -36,8 +36,7 @@ void Connection::send_head(const http::ResponseHead& head, const http::ResponseF
 }
 
 void Connection::send_body(std::span<const std::string_view> pieces) {
-  size_t size = 0;
-  for (const std::string_view piece : pieces) size += piece.size();
+  const size_t size = total_size(pieces);
   if (size == 0) return;
   bytes_out_ += size;
   if (framing_ == http::Framing::kChunked) {
@@ -50,8 +49,15 @@ void Connection::send_body(std::span<const std::string_view> pieces) {
   } else {
     client_.stream->write(pieces);
   }
-  // The flush of an earlier iteration may have been what filled the socket.
-  if (client_.stream->congested() && congested_at_ms_ == 0) watch_sending();
+  watch_if_congested();
+}
+
+size_t Connection::offer_body(std::span<const std::string_view> pieces) {
+  if (framing_ == http::Framing::kChunked) return ClientSide::offer_body(pieces);
+  const size_t done = client_.stream->offer(pieces);
+  bytes_out_ += done;
+  watch_if_congested();
+  return done;
 }
 
 bool Connection::takes_files() const {
@@ -61,7 +67,7 @@ bool Connection::takes_files() const {
 size_t Connection::send_file(int file, uint64_t offset_bytes, size_t bytes) {
   const size_t sent = client_.stream->send_file(file, offset_bytes, bytes);
   bytes_out_ += sent;
-  if (client_.stream->congested() && congested_at_ms_ == 0) watch_sending();
+  watch_if_congested();
   return sent;
 }
 
@@ -126,6 +132,11 @@ void Connection::start_tunnel() {
 void Connection::send_tunnel(std::string_view bytes) {
   bytes_out_ += bytes.size();
   client_.stream->write(bytes);
+}
+
+// The flush of an earlier iteration may have been what filled the socket.
+void Connection::watch_if_congested() {
+  if (client_.stream->congested() && congested_at_ms_ == 0) watch_sending();
 }
 
 // The client does not take what was written.

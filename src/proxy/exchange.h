@@ -307,7 +307,7 @@ class Exchange final : public net::Mortal,
   Step answer_from(ResponseSource& source);
   Step serve_from_response(ResponseSource& source);
   Step pump_source();
-  size_t relay_spans(std::span<const std::string_view> spans);
+  size_t relay_piece(const ResponseSource::Piece& piece);
   void pump_later();
   void record_piece(std::string_view piece);
   void record_held();

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/strings.h"
 #include "net/worker.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_worker.h"
@@ -93,7 +94,7 @@ Step Exchange::pump_source() {
     }
     const ResponseSource::Piece piece = source_->next();
     switch (piece.state) {
-      case ResponseSource::State::kBytes: left -= std::min(left, relay_spans(piece.spans)); break;
+      case ResponseSource::State::kBytes: left -= std::min(left, relay_piece(piece)); break;
       case ResponseSource::State::kFile: {
         const size_t sent = client_.send_file(piece.file, piece.offset_bytes, piece.bytes);
         source_->sent(sent);
@@ -113,15 +114,20 @@ Step Exchange::pump_source() {
   return Step::kWait;
 }
 
-// Several at once where nothing changes them: one system call for all. Returns their size.
-size_t Exchange::relay_spans(std::span<const std::string_view> spans) {
-  size_t size = 0;
-  for (const std::string_view span : spans) {
-    size += span.size();
-    if (stage_ != nullptr) stage_piece(span);
+// Several spans at once where nothing changes them: one system call for all. Returns how much of
+// them is done with.
+size_t Exchange::relay_piece(const ResponseSource::Piece& piece) {
+  ResponseSource& source = *source_;
+  size_t done = total_size(piece.spans);
+  if (stage_ != nullptr) {
+    for (const std::string_view span : piece.spans) stage_piece(span);
+  } else if (piece.keeps_rest) {
+    done = client_.offer_body(piece.spans);
+  } else {
+    client_.send_body(piece.spans);
   }
-  if (stage_ == nullptr) client_.send_body(spans);
-  return size;
+  if (piece.keeps_rest) source.sent(done);
+  return done;
 }
 
 // In another iteration of the loop: others have their turn before.
