@@ -87,6 +87,7 @@ nghttp2_data_provider H2Callbacks::body_of(H2Stream& stream) {
 int H2Callbacks::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head,
                                 void* user) noexcept {
   H2Session& session = session_of(user);
+  if (head->type != NGHTTP2_CONTINUATION) session.block_ = nullptr;  // one before has ended
   const H2Flood kind = kind_of(*head);
   if (kind == H2Flood::kCount) return 0;
   // Its own bucket is what bounds it.
@@ -190,6 +191,7 @@ int H2Callbacks::on_data(nghttp2_session* raw, uint8_t, int32_t id, const uint8_
 
 int H2Callbacks::on_close(nghttp2_session* raw, int32_t id, uint32_t code, void* user) noexcept {
   H2Session& session = session_of(user);
+  session.forget_block(id);
   --session.streams_open_;
   H2Event event = {.kind = H2Event::Kind::kClosed};
   event.id = id;

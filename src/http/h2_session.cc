@@ -279,8 +279,14 @@ void H2Session::wake(H2Stream& stream) {
 }
 
 void H2Session::reset(int32_t id, H2Code code) {
+  forget_block(id);
   if (H2Stream* stream = find(id)) stream->queue_.clear();
   nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, static_cast<uint32_t>(code));
+}
+
+// Nothing tells the end of the block of a stream that has ended before it.
+void H2Session::forget_block(int32_t id) {
+  if (block_id_ == id) block_ = nullptr;
 }
 
 void H2Session::set_priority(int32_t id, uint32_t urgency, bool incremental) {
@@ -309,10 +315,11 @@ void H2Session::ping() { nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, 
 
 void H2Session::announce_shutdown() { nghttp2_submit_shutdown_notice(session_.get()); }
 
-void H2Session::go_away(H2Code code) {
-  nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE,
-                        nghttp2_session_get_last_proc_stream_id(session_.get()),
-                        static_cast<uint32_t>(code), nullptr, 0);
+int32_t H2Session::go_away(H2Code code) {
+  const int32_t last = nghttp2_session_get_last_proc_stream_id(session_.get());
+  nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, last, static_cast<uint32_t>(code),
+                        nullptr, 0);
+  return last;
 }
 
 void H2Session::terminate(H2Code code) {
@@ -326,7 +333,7 @@ void H2Session::serialise(Buffer& out, size_t full_bytes) {
   write_frames(full_bytes);
   if (*failure_ != '\0') {  // perhaps only seen while frames were written: the last word
     terminate(failure_code_);
-    write_frames(full_bytes);
+    write_frames(std::max(full_bytes, out.size() + kFeedBytes));
   }
   out_ = nullptr;
 }

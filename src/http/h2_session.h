@@ -183,8 +183,9 @@ class H2Session {
   void ping();
   // The first step of leaving: new streams are still taken (RFC 9113 6.8).
   void announce_shutdown();
-  // The second: streams that the peer opened after the last one seen are ignored.
-  void go_away(H2Code code);
+  // The second: of the streams that the peer opens, the last one that is served is the returned
+  // one. Until the frame has left, younger ones may still be told: reset() them.
+  int32_t go_away(H2Code code);
   // Ends the connection once what is queued is written.
   void terminate(H2Code code);
   // Near the end of the stream ids: time to leave.
@@ -206,6 +207,7 @@ class H2Session {
   bool take(H2Flood kind);
   H2Stream* queued_request(int32_t id);
   void keep_open_block();
+  void forget_block(int32_t id);
   void forget(H2Stream& stream);
   void note_drained(H2Stream& stream);
   void wake(H2Stream& stream);

@@ -425,8 +425,13 @@ void Stream::on_flush() {
     owner_->on_flush_due();
     if (over_) return;
   }
+  const bool waited = congested();
   if (broken_ == 0) flush();
-  if (broken_ != 0) tell_broken();
+  if (broken_ != 0) {
+    tell_broken();
+  } else if (congested() && !waited) {
+    owner_->on_congested();
+  }
 }
 
 void Stream::shutdown_when_flushed() {

@@ -35,6 +35,7 @@ class Stream final : public Mortal {
     virtual void on_bytes(std::string_view bytes) = 0;
     virtual void on_eof() = 0;
     virtual void on_broken(int uv_error) = 0;  // connect, read or write failed; nothing more comes
+    virtual void on_congested() {}             // the iteration's flush has left it so
     virtual void on_drained() = 0;             // a congested stream has sent all it held
     // Asked for by fill_before_flush(): this iteration's flush is due, fill out() now.
     virtual void on_flush_due() {}
@@ -107,6 +108,8 @@ class Stream final : public Mortal {
   // only where the socket is full: on_drained() follows.
   size_t offer(std::span<const std::string_view> pieces);
   void flush();
+  // What is queued and was not offered to the socket yet is not to leave.
+  void drop_queued() { out_.clear(); }
   // Sends of a file without a copy, behind what is queued, and returns how many bytes the socket
   // took. Less: it is full (a write() waits for it), broken, or the file is shorter. In the clear
   // only, and not while congested: 0 then. May wait for the disk. REQUIRES: SIGPIPE is ignored.

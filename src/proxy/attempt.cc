@@ -134,6 +134,7 @@ void Exchange::on_conn_failed(const Error& error) {
   conn_ = nullptr;
   if (!stale) note_attempt_failure(error);
   if (step_ == Step::kTunnel) {
+    if (!error_) error_ = error;
     end(true);
     return;
   }

@@ -146,9 +146,9 @@ bool Connection::take_head(std::string_view& bytes) {
     return false;
   }
   if (scan.end == 0) {
-    if (state_ == State::kIdle) {
-      begin_head();
-    }
+    // Blank lines alone begin nothing (RFC 9112 2.2): some clients end a body with one.
+    if (state_ == State::kIdle && scan.begin == bytes.size()) return false;
+    if (state_ == State::kIdle) begin_head();
     hold(bytes);
     scanned_ = static_cast<uint32_t>(scan.resume);
     return false;
@@ -167,8 +167,10 @@ void Connection::begin_head() {
   timer_.arm_ms(timeouts.min_rate_bytes_per_s == 0 ? timeouts.header_ms : timeouts.header_ms / 2);
 }
 
+// Not armed: the client was to wait for a 100.
 void Connection::credit(size_t bytes, uint64_t longest_ms) {
-  timer_.arm_ms(credited_ms(config().timeouts, timer_.left_ms(), bytes, longest_ms));
+  const uint64_t left_ms = timer_.armed() ? timer_.left_ms() : longest_ms;
+  timer_.arm_ms(credited_ms(config().timeouts, left_ms, bytes, longest_ms));
 }
 
 void Connection::begin_exchange(std::string_view head) {
@@ -189,9 +191,11 @@ void Connection::begin_exchange(std::string_view head) {
   } else {
     state_ = State::kBody;
     body_paused_ = false;
-    timer_.arm_ms(config().timeouts.body_ms);
+    timer_.cancel();
+    // Who waits to be told to go on is not late: see send_informational().
+    if (!request.expect_continue) timer_.arm_ms(config().timeouts.body_ms);
   }
-  exchange_->start();
+  exchange_->start(request.framing == http::Framing::kNone);
 }
 
 // The bytes are not a head that could be parsed: an exchange of its own answers, logs and counts

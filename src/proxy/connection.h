@@ -109,6 +109,7 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   void close_after_answer();
   void linger();
   void on_timeout();
+  void on_congested() override;
   void watch_if_congested();
   void watch_sending();
   void judge_sending();

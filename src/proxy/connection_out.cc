@@ -21,6 +21,8 @@ uint64_t Connection::age_ms() const { return worker_.net().now_ms() - born_ms_; 
 void Connection::send_informational(const http::ResponseHead& head) {
   http::write_response_head(head, {}, {}, nullptr, 0, {}, client_.stream->out());
   client_.stream->flush_soon();
+  const bool goes_on = head.status == 100 && state_ == State::kBody && !body_paused_;
+  if (goes_on) timer_.arm_ms(config().timeouts.body_ms);
 }
 
 void Connection::send_head(const http::ResponseHead& head, const http::ResponseFraming& framing,
@@ -134,9 +136,20 @@ void Connection::send_tunnel(std::string_view bytes) {
   client_.stream->write(bytes);
 }
 
-// The flush of an earlier iteration may have been what filled the socket.
 void Connection::watch_if_congested() {
   if (client_.stream->congested() && congested_at_ms_ == 0) watch_sending();
+}
+
+// By the iteration's flush, behind whatever the answer's end has left the timer for.
+void Connection::on_congested() {
+  switch (state_) {
+    case State::kIdle:
+    case State::kHead:
+    case State::kBody:
+    case State::kWait:
+    case State::kDebt: watch_if_congested(); break;
+    default: break;  // a tunnel keeps its own time, a last answer has its watch
+  }
 }
 
 // The client does not take what was written.

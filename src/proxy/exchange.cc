@@ -81,8 +81,8 @@ Exchange::Exchange(ProxyWorker& worker, ClientSide& client, Epoch* pinned, uint3
 
 Exchange::~Exchange() = default;
 
-void Exchange::start() {
-  request_done_ = request_.framing == http::Framing::kNone;
+void Exchange::start(bool complete) {
+  request_done_ = complete;
   advance();
 }
 

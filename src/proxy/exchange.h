@@ -76,8 +76,9 @@ class Exchange final : public net::Mortal,
   Exchange(Exchange& asker, ClientSide& client, const Route& route);
   ~Exchange() override;
 
-  // The connection fills request() and then says one of these, once.
-  void start();
+  // The connection fills request() and then says one of these, once. `complete`: no body and no
+  // on_request_end() follow.
+  void start(bool complete);
   void refuse(const http::Refusal& refusal);  // the head was not acceptable: answer and close
 
   // From the client's connection.
@@ -449,6 +450,7 @@ class Exchange final : public net::Mortal,
   // As configured; 0: none, or the client wants to wait less.
   uint64_t total_ms_ = 0;
   uint64_t tunnel_idle_ms_ = 0;
+  size_t tunnel_unsent_bytes_ = 0;  // at the last look, when nothing had come for that time
   uint64_t started_us_;
   Error error_;  // the first thing that went wrong
 };

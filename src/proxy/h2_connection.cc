@@ -117,6 +117,10 @@ void H2Connection::dispatch(const http::H2Event& event) {
 }
 
 void H2Connection::open_stream(const http::H2Event& head) {
+  if (leaving_ == Leaving::kToldLast && head.id > last_id_) {  // RFC 9113 6.8: not processed
+    session_.reset(head.id, http::H2Code::kRefusedStream);
+    return;
+  }
   auto made = std::make_unique<H2ClientStream>(*this);
   if (!session_.attach(head.id, *made)) {  // opened and left in one go: nobody waits for an answer
     rare_counters().add("weir_protocol_errors_total",
@@ -221,6 +225,8 @@ void H2Connection::on_timeout() {
     end();
   } else if (leaving_ == Leaving::kAnnounced) {
     tell_last();
+  } else if (greeted_ && timed_head_ != session_.head_under_way()) {
+    arm();  // its stream has been reset
   } else if (timed_head_ != 0 || !greeted_) {
     rare_counters().add("weir_protocol_errors_total",
                         {{"protocol", "h2"}, {"reason", "header_timeout"}});
@@ -247,7 +253,7 @@ void H2Connection::begin_leaving() {
 void H2Connection::tell_last() {
   leaving_ = Leaving::kToldLast;
   timer_.cancel();
-  session_.go_away(http::H2Code::kNoError);
+  last_id_ = session_.go_away(http::H2Code::kNoError);
   flush_soon();
 }
 
@@ -255,6 +261,9 @@ void H2Connection::tell_last() {
 void H2Connection::close_if_done() {
   if (*session_.failure() != '\0') {
     note_failure();
+    // The last word leaves even where the client takes nothing more at present.
+    net::Stream& stream = *client_.stream;
+    session_.serialise(stream.out(), kWriteBytes + stream.out().size());
     end_streams("connection error");
     close_when_sent();
   } else if (session_.done() || (eof_ && streams_.empty() && !session_.wants_write())) {

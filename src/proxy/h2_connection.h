@@ -82,6 +82,7 @@ class H2Connection final : public ClientConnection, public Pooled<H2Connection> 
   int32_t timed_head_ = 0;  // the timer is that of this stream's head, which is under way
   State state_ = State::kOpen;
   Leaving leaving_ = Leaving::kNo;
+  int32_t last_id_ = 0;  // of kToldLast: the youngest stream that is served
   bool ping_due_ = false;
   bool greeted_ = false;  // the client's SETTINGS have come
   bool eof_ = false;      // the client has shut its side

@@ -53,10 +53,10 @@ void H2ClientStream::begin(const http::H2Event& head) {
   }
   if (!request.upgrade.empty()) {
     add_websocket_key(request);
-  } else if (!request_ended_) {
+  } else if (!request_ended_ && !request.expect_continue) {
     body_timer_.arm_ms(config().timeouts.body_ms);
   }
-  exchange_->start();
+  exchange_->start(request_ended_);
 }
 
 // RFC 8441 5.1: the client sends none; the server asks for one (RFC 6455 4.1).
@@ -109,13 +109,15 @@ void H2ClientStream::on_data(std::string_view piece) {
   } else if (request.framing == http::Framing::kLength && bytes_in_ > request.content_length) {
     fail_malformed("content_length_exceeded");
   } else {
-    const ListenerTimeouts& timeouts = config().timeouts;
-    if (!body_paused_) {
-      body_timer_.arm_ms(
-          credited_ms(timeouts, body_timer_.left_ms(), piece.size(), timeouts.body_ms));
-    }
+    if (!body_paused_) credit_body(piece.size());
     exchange_->on_request_body(piece);
   }
+}
+
+void H2ClientStream::credit_body(size_t bytes) {
+  const ListenerTimeouts& timeouts = config().timeouts;
+  const uint64_t left_ms = body_timer_.armed() ? body_timer_.left_ms() : timeouts.body_ms;
+  body_timer_.arm_ms(credited_ms(timeouts, left_ms, bytes, timeouts.body_ms));
 }
 
 void H2ClientStream::on_request_end() {
@@ -186,14 +188,17 @@ void H2ClientStream::send_informational(const http::ResponseHead& head) {
   bytes_out_ += http::add_h2_response(head, false, {}, {}, connection_.session());
   connection_.session().submit_informational(*this);
   connection_.flush_soon();
+  if (head.status == 100 && !request_ended_ && !body_paused_) {
+    body_timer_.arm_ms(config().timeouts.body_ms);
+  }
 }
 
 void H2ClientStream::send_head(const http::ResponseHead& head, const http::ResponseFraming& framing,
                                std::string_view upgrade) {
   if (muted_) return;
   const bool to_tunnel = !upgrade.empty();
-  const bool no_body = framing.framing == http::Framing::kNone ||
-                       (framing.framing == http::Framing::kLength && framing.content_length == 0);
+  // Behind a body of no bytes there may be trailers.
+  const bool no_body = framing.framing == http::Framing::kNone;
   bytes_out_ += http::add_h2_response(head, to_tunnel, framing, connection_.worker().date(),
                                       connection_.session());
   connection_.session().submit_response(*this, no_body && !to_tunnel);

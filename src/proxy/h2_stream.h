@@ -73,6 +73,7 @@ class H2ClientStream final : public net::Mortal,
   void shutdown_tunnel() override;
   void exchange_over(bool cut) override;
 
+  void credit_body(size_t bytes);
   void refuse(const http::H2Refusal& refusal);
   void add_websocket_key(http::RequestHead& request);
   void fail_malformed(const char* reason);

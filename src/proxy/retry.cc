@@ -225,6 +225,10 @@ void Exchange::pass_answer_on() {
 void Exchange::accept_answer() {
   if (hedge_ != nullptr) hedge_->stop();
   if (bond_ != nullptr) make_bond_cookie();
+  if (!replay_.empty()) {  // no other server gets it
+    replay_lost_ = true;
+    replay_.clear();
+  }
   step_ = Step::kResponse;
 }
 

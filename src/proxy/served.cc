@@ -72,6 +72,7 @@ Step Exchange::serve_from_response(ResponseSource& source) {
   } else {
     held_response_.clear();
     response_trailers_ = nullptr;
+    if (!request_ended_) discard_body_ = true;
     if (in_flight_ == nullptr) return Step::kResponse;
     // Its end comes in this turn, and the connection can be kept.
     if (empty && request_ended_) return Step::kWait;

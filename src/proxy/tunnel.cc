@@ -1,5 +1,7 @@
 // Upgraded connections: after a proven 101 bytes go through both ways as they are. A tunnel lets go
 // of its config snapshot, so that a WebSocket of a day neither keeps nor loses it.
+#include <utility>
+
 #include "base/limits.h"
 #include "base/strings.h"
 #include "net/worker.h"
@@ -107,6 +109,12 @@ void Exchange::leave_tunnel_if_done() {
 void Exchange::touch_tunnel() { deadline_.arm_ms(tunnel_idle_ms_); }
 
 void Exchange::on_tunnel_idle() {
+  // Nothing has come, but what came before may still be on its way to somebody slow.
+  const size_t unsent = client_.unsent() + (conn_ == nullptr ? 0 : conn_->unsent());
+  if (unsent > 0 && unsent != std::exchange(tunnel_unsent_bytes_, unsent)) {
+    touch_tunnel();
+    return;
+  }
   // Once one side has ended the other is waited for; before that it is weir that ends it.
   const Source source = client_tunnel_eof_   ? Source::kUpstream
                         : server_tunnel_eof_ ? Source::kClient

@@ -39,16 +39,26 @@ H1Conn::H1Conn(Pool& pool, Target& target, const UpstreamTimeouts& timeouts, Con
 
 ServerSide& H1Conn::lend(ConnUser& user, const UpstreamTimeouts& timeouts) {
   WEIR_ASSERT(state_ == State::kIdle && user_ == nullptr);
+  pool_.let_go_of_idle(*this);
   user_ = &user;
   timeouts_ = timeouts;
   state_ = State::kActive;
+  begin_request();
   timer_.cancel();
   ++requests_;
   count_user();
   return *this;
 }
 
-void H1Conn::on_dialled() { user_->on_conn_ready(*this); }
+void H1Conn::on_dialled() {
+  begin_request();
+  user_->on_conn_ready(*this);
+}
+
+void H1Conn::begin_request() {
+  got_bytes_ = head_done_ = message_done_ = request_sent_ = keep_ = false;
+  sent_before_ = stream_->sent_bytes();
+}
 
 void H1Conn::on_dial_failed(const Error& error) { fail(error); }
 
@@ -56,8 +66,6 @@ void H1Conn::send_head(const OutgoingHead& request) {
   const http::RequestHead& head = request.head;
   method_ = head.method;
   chunked_ = head.framing == http::Framing::kChunked;
-  got_bytes_ = head_done_ = message_done_ = request_sent_ = keep_ = false;
-  sent_before_ = stream_->sent_bytes();
   http::write_request_head(head, head.authority, request.skip_mask, request.extras,
                            request.extras_count, head.upgrade, stream_->out());
   stream_->flush_soon();
@@ -107,7 +115,10 @@ void H1Conn::resume() {
 void H1Conn::on_bytes(std::string_view bytes) {
   switch (state_) {
     case State::kTunnel: user_->on_tunnel_bytes(bytes); return;
-    case State::kActive: break;
+    case State::kActive:
+      if (got_bytes_ || !nothing_sent()) break;
+      fail_lost("spoke before it was asked");  // of an earlier request, or none: of no stranger's
+      return;
     default:
       end();  // bytes that nobody asked for: the next answer could not be trusted
       return;
@@ -299,6 +310,10 @@ void H1Conn::fail(const Error& error) {
   user->on_conn_failed(error);
 }
 
-void H1Conn::on_end() { user_ = nullptr; }
+// What is queued of a request must not leave once its attempt is over: another server may have it.
+void H1Conn::on_end() {
+  if (state_ == State::kActive) stream_->drop_queued();
+  user_ = nullptr;
+}
 
 }  // namespace weir::upstream

@@ -54,6 +54,7 @@ class H1Conn final : public ServerConn, public ServerSide {
   void on_eof() override;
   void on_drained() override;
 
+  void begin_request();
   void write(std::string_view bytes);
   // Both return false when the user has let go of the connection.
   bool take_head(std::string_view& bytes);

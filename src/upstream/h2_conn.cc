@@ -31,8 +31,8 @@ H2Conn::H2Conn(Pool& pool, Target& target, const UpstreamTimeouts& timeouts)
 // ---- who uses it ----
 
 ServerSide& H2Conn::lend(ConnUser& user, const UpstreamTimeouts& timeouts) {
-  if (idle_) {
-    idle_ = false;
+  if (rests_) {
+    rests_ = false;
     pool_.let_go_of_idle(*this);
     last_read_ms_ = pool_.worker().now_ms();
     timer_.arm_ms(limits::kH2PingAfterMs);
@@ -107,13 +107,13 @@ void H2Conn::forget(H2Call& call, http::H2Code code) {
 void H2Conn::settle() {
   if (over() || busy_) return;
   look_for_room();
-  if (calls_count_ > 0 || idle_) return;
-  if (!has_room() || phase_ == Phase::kGreeting) {
+  if (calls_count_ > 0) return;
+  if (!has_room() || phase_ == Phase::kGreeting) {  // perhaps since it became idle
     end();
-    return;
+  } else if (!rests_) {
+    rests_ = true;
+    pool_.remember(*this, 0);
   }
-  idle_ = true;
-  pool_.remember(*this, 0);
 }
 
 void H2Conn::on_idle(uint64_t timeout_ms) { timer_.arm_ms(timeout_ms); }
@@ -265,7 +265,7 @@ void H2Conn::on_drained() { flush_soon(); }
 void H2Conn::on_deadline() {
   if (phase_ == Phase::kGreeting) {
     fail({Source::kUpstream, ErrorKind::kTimeout, Retry::kNothingSent, "no HTTP/2 settings"});
-  } else if (idle_) {
+  } else if (rests_) {
     end();
   } else {
     check_alive();

@@ -23,7 +23,6 @@ ServerSide& Pool::lease(const Cluster& cluster, const Server& server, ConnUser& 
   H2Conn* shared = fresh ? find_dialling(target) : target.open.front();
   if (shared != nullptr) return shared->lend(user, cluster.timeouts);
   if (ServerConn* conn = fresh ? nullptr : target.idle.front()) {
-    let_go_of_idle(*conn);
     return conn->lend(user, cluster.timeouts);
   }
   return dial(target, cluster.timeouts, user);
@@ -174,6 +173,7 @@ void Pool::remember(ServerConn& conn, uint64_t server_idle_ms) {
 }
 
 void Pool::let_go_of_idle(ServerConn& conn) {
+  WEIR_CHECK(conn.idle_.linked());
   conn.idle_.unlink();
   --conn.target_->idle_count;
   --idle_count_;

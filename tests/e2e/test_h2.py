@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from support import h2
+from support import h2, h2_origin
 from support.h2 import H2Client, get
 from support.origin import Origin, by_target, canned, echo
 from support.weir import proxy
@@ -54,6 +54,25 @@ def test_bodies_with_a_length_and_without(pair):
         assert origin.requests[-1].get("transfer-encoding") == "chunked"
         seen = ok(client.request(get(method="POST"), stream=5, body=b""))
         assert seen["body"] == ""
+
+
+NOTHING = get("/", ("content-length", "0"), method="POST")
+
+
+def test_a_body_of_no_bytes_ends_with_its_head(pair):
+    weir, origin = pair
+    with H2Client(weir.address) as client:
+        before = origin.accepted
+        for stream in (1, 3, 5):
+            assert ok(client.request(NOTHING, stream))["body"] == ""
+            assert origin.requests[-1].get("content-length") == "0"
+        assert origin.accepted <= before + 1, "its connection is good for the next one"
+    upstream = {"protocol": "h2c", "timeouts": {"read": "1s"}}
+    silent = h2_origin.h2(lambda peer, request: None)
+    with Origin(silent) as origin, proxy(origin, upstream, listener=H2C) as weir:
+        with H2Client(weir.address) as client:
+            assert client.request(NOTHING).status == 504
+        assert origin.requests[0].ended
 
 
 def test_a_body_that_is_padded(pair):
@@ -393,6 +412,51 @@ def test_drain_tells_twice_and_serves_what_came_between():
         assert client.answer(1).body == b"done"
         assert client.end() == h2.NO_ERROR
         weir.process.wait(20)
+
+
+BIG = {"big": b"HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n" + b"x" * 33554432,
+       "late": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate",
+       "early": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly"}
+WIDE = {"own_settings": {h2.INITIAL_WINDOW_SIZE: 64 * MIB}, "window": 64 * MIB}
+
+
+def test_what_the_last_word_leaves_out_no_server_sees():
+    """It waits behind what the client does not read, and the client goes on asking meanwhile."""
+    listener = {**H2C, "connection": {"age": "1s"}}
+    with Origin(by_target(BIG)) as origin, proxy(origin, listener=listener) as weir:
+        with H2Client(weir.address, **WIDE) as client:
+            client.headers(1, get("/big"))
+            time.sleep(3.5)  # the age, and the time for an answer to weir's PING
+            client.headers(3, get("/late", method="POST"))
+            assert client.end() == h2.NO_ERROR
+        assert client.goaways == [(0x7fffffff, h2.NO_ERROR), (1, h2.NO_ERROR)]
+        assert len(client.answers[1].body) == 32 * MIB and client.answers[1].ended
+        assert 3 not in client.answers or client.answers[3].reset == h2.REFUSED_STREAM
+        assert [request.target for request in origin.requests] == ["/big"]
+
+
+def test_a_block_of_a_stream_that_was_reset_holds_up_nobody():
+    """The answer comes, and with it the reset, while the trailers are on their way."""
+    def slow(conn, _):
+        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n")
+        for _ in range(30):
+            time.sleep(0.1)
+            conn.send("x")
+
+    listener = {**H2C, "timeouts": {"header": "1s"}}
+    with Origin(by_target({**BIG, "slow": slow})) as origin, \
+            proxy(origin, listener=listener) as weir:
+        with H2Client(weir.address) as client:
+            client.headers(1, get("/slow"))
+            client.headers(3, get("/early", method="POST"), end=False)
+            trailers = h2.literal([("x-sum", "1")])
+            client.frame(h2.HEADERS, h2.END_STREAM, 3, trailers[:4])
+            time.sleep(2)
+            client.frame(h2.CONTINUATION, h2.END_HEADERS, 3, trailers[4:])
+            assert client.answer(3).status == 200
+            assert client.answer(1).body == b"x" * 30
+            assert client.request(get("/late"), 5).body == b"late"
+        assert weir.metric("weir_protocol_errors_total") == 0
 
 
 def test_a_connection_leaves_after_its_requests():

@@ -76,6 +76,19 @@ def test_a_flood_ends_its_own_connection(pair, what):
     assert after == before + 1 if "reason" in labels else after > before
 
 
+def test_the_reason_reaches_a_client_that_had_stopped_reading():
+    big = "HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n" + "x" * 33554432
+    with Origin(canned(big)) as origin, proxy(origin, listener=H2C) as weir:
+        wide = {h2.INITIAL_WINDOW_SIZE: 1 << 26}
+        with H2Client(weir.address, own_settings=wide, window=1 << 26) as client:
+            client.headers(1)
+            time.sleep(1)  # its socket is full
+            for i in range(5000):
+                client.send_if_open(FLOODS["ping_flood"](i))
+            assert client.end() == h2.ENHANCE_YOUR_CALM
+
+
+
 def test_enhance_your_calm_is_what_the_client_hears(pair):
     weir, _ = pair
     with H2Client(weir.address) as client:

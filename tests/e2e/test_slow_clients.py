@@ -3,6 +3,7 @@ import socket
 import threading
 import time
 
+import pytest
 from support.origin import Origin, by_target, echo
 from support.weir import proxy
 
@@ -65,6 +66,49 @@ def test_slow_bodies():
             time.sleep(0.7)
             client.send(b"x" * 100)
             assert client.response().status == 200
+
+
+def test_a_blank_line_behind_a_body_begins_nothing():
+    with Origin(echo) as origin, proxy(origin, listener={"timeouts": {"header": "1s"}}) as weir:
+        with weir.client() as client:
+            for blank in (b"\r\n", b"\r\n\r\n", b""):
+                client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi" + blank)
+                assert client.response().status == 200
+                time.sleep(1.2)
+        assert [line["status"] for line in weir.access_log(3)] == [200] * 3
+
+
+def test_who_waits_to_be_told_to_go_on_is_not_late():
+    """Its body's time begins with the 100, not while it is queued; who does not wait is timed."""
+    taken, release = threading.Event(), threading.Event()
+
+    def hold(conn, request):
+        taken.set()
+        release.wait(20)
+        conn.answer(request.body)
+
+    upstream = {"circuit_breaker": {"max_connections": 1, "max_pending": 5,
+                                    "pending_timeout": "10s"}}
+    listener = {"timeouts": {"body": "1s"}}
+    head = b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    handlers = {"a": hold, "b": lambda conn, request: conn.answer(request.body)}
+    with Origin(by_target(handlers)) as origin:
+        with proxy(origin, upstream, listener=listener) as weir:
+            with weir.client() as holder, weir.client() as client, weir.client() as hasty:
+                holder.send(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert taken.wait(10)
+                client.send(head)
+                hasty.send(head + b"hel")
+                assert hasty.response().status == 408
+                time.sleep(0.5)
+                release.set()
+                assert client.response(skip_1xx=False).status == 100
+                client.send(b"hello")
+                assert client.response().body == b"hello"
+            with weir.client() as client:
+                client.send(head)
+                assert client.response(skip_1xx=False).status == 100
+                assert client.response().status == 408, "and nothing came"
 
 
 def test_no_rate_is_asked_for():
@@ -134,6 +178,19 @@ def test_a_reader_of_small_pieces_is_watched_too():
         with proxy(origin, listener=listener) as weir, small_window_client(weir.address) as sock:
             sock.sendall(b"GET /trickle HTTP/1.1\r\nHost: a\r\n\r\n")
             assert "client: timeout" in weir.log_of("/trickle", seconds=30)[0]["error"]
+
+
+def test_small_answers_that_nobody_reads_are_watched_too():
+    """Each is queued whole when its exchange ends: the flush behind that fills the socket."""
+    listener = {"timeouts": {"send": "1s", "keepalive": "60s"}}
+    small = b"HTTP/1.1 200 OK\r\nContent-Length: 12000\r\n\r\n" + b"z" * 12000
+    with Origin(by_target({"": small})) as origin, proxy(origin, listener=listener) as weir:
+        with small_window_client(weir.address) as sock:
+            began = time.monotonic()
+            with pytest.raises(OSError):  # weir has reset it
+                while time.monotonic() - began < 20:
+                    sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                    time.sleep(0.02)
 
 
 def queued_bytes(port):

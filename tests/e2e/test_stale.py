@@ -1,6 +1,7 @@
 """Servers that close while weir writes: connections kept too long, and answers before the end."""
 import glob
 import signal
+import socket
 import threading
 
 import pytest
@@ -107,6 +108,50 @@ def test_a_post_of_which_nothing_has_left_goes_elsewhere(request_of):
         assert client.response().status == 200
         assert [r.body for r in origin.requests] == [b"", b"hello"]
         assert weir.metric("weir_upstream_failures_total") == 0
+
+
+def leave_before_the_request(say):
+    """A pooled connection on which the server says that, and ends, before a POST of which weir has
+    written nothing leaves. The client's answer, and all that came on each connection."""
+    close, said = threading.Event(), threading.Event()
+    heard = []
+
+    def serves(conn):
+        conn.origin.requests.append(conn.read_request())
+        conn.answer()
+        if conn.origin.accepted == 1:
+            assert close.wait(30)
+            if say:
+                conn.send(say)
+            conn.sock.shutdown(socket.SHUT_WR)
+            said.set()
+            while conn.recv():
+                pass
+            heard.append(conn.buffer)
+
+    with Origin(serves) as origin, proxy(origin) as weir, weir.client() as client:
+        assert client.request().status == 200
+        stop_for_now(weir)
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+        close.set()
+        assert said.wait(30)
+        weir.signal(signal.SIGCONT)
+        status = client.response().status
+        wait_for(lambda: heard)
+        assert weir.log_of("/", 2)[-1]["tries"].count("reset") == 1
+    return status, heard[0], [r.body for r in origin.requests]
+
+
+def test_a_post_that_goes_elsewhere_does_not_leave_here():
+    """The server has ended its side, and still reads."""
+    assert leave_before_the_request(b"") == (200, b"", [b"", b"hello"])
+
+
+def test_what_comes_before_the_request_is_no_answer_to_it():
+    """An idle server's 408, say, which is nobody's."""
+    early = (b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n"
+             b"Connection: close\r\n\r\n")
+    assert leave_before_the_request(early) == (200, b"", [b"", b"hello"])
 
 
 def test_a_post_that_has_left_is_sent_once():

@@ -2,9 +2,11 @@
 import time
 
 import pytest
+from support.h2 import H2Client
 from support.h2_origin import (DATA, ENABLE_CONNECT_PROTOCOL, OK, PROTOCOL_ERROR, by_path, edge, h2)
 from support.origin import Origin
 from support.waiting import wait_for
+from support.weir import proxy
 
 
 # ---- messages ----
@@ -27,6 +29,19 @@ def test_head_of_a_request():
         assert ("via", "1.1 weir") in headers and ("x-forwarded-for", "127.0.0.1") in headers
         assert not {"host", "connection", "keep-alive", "x-hop", "transfer-encoding",
                     "content-length"} & set(names)
+
+
+def test_trailers_behind_a_body_of_no_bytes():
+    def answer(peer, request):
+        peer.headers(request, [*OK, ("content-length", "0")])
+        peer.headers(request, [("grpc-status", "5")], end=True)
+
+    with Origin(h2(answer)) as origin:
+        with proxy(origin, {"protocol": "h2c"}, listener={"protocols": ["h2c"]}) as weir:
+            with H2Client(weir.address) as client:
+                got = client.request()
+    assert (got.status, got.get("content-length")) == (200, "0")
+    assert got.trailers == [("grpc-status", "5")]
 
 
 def test_bodies_and_trailers_both_ways():

@@ -1,12 +1,14 @@
 """HTTP/2 connections to servers: shared, left, lost and full, and what that costs others."""
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
+from support.dns import Dns
 from support.h2_origin import (CANCEL, DATA, END_HEADERS, HEADERS, INITIAL_WINDOW_SIZE,
                                INTERNAL_ERROR, MAX_CONCURRENT_STREAMS, NO_ERROR, OK, PING,
-                               PUSH_PROMISE, REFUSED_STREAM, SETTINGS, WINDOW_UPDATE, block, edge,
-                               frame, h2, held_answers)
+                               PUSH_PROMISE, REFUSED_STREAM, SETTINGS, WINDOW_UPDATE, Peer, block,
+                               edge, frame, h2, held_answers)
 from support.origin import Origin, canned
 from support.raw import RawClient
 from support.waiting import in_threads, wait_for
@@ -116,6 +118,33 @@ def test_goaway_gives_back_what_was_not_read():
         assert [r.body for r in origin.requests if r.path == "/two"][-1] == b"hello"
         assert weir.log_of("/two")[-1]["attempts"] == 2
         assert weir.metric("weir_upstream_failures_total") == 0
+
+
+@pytest.mark.parametrize("addresses", [1, 2])
+@pytest.mark.parametrize("leave", [lambda peer: peer.go_away(0x7fffffff),
+                                   lambda peer: peer.settings({MAX_CONCURRENT_STREAMS: 0})])
+def test_an_idle_connection_that_takes_no_more_is_left(leave, addresses):
+    def leaves_later(peer, request):
+        Peer.answer(peer, request)
+        threading.Timer(0.2, leave, [peer]).start()
+
+    names = [f"127.0.0.{i + 1}" for i in range(addresses)]
+    with ExitStack() as stack:
+        server = h2(leaves_later)
+        first = stack.enter_context(Origin(server, host=names[0]))
+        for name in names[1:]:
+            stack.enter_context(Origin(server, host=name, port=first.port))
+        dns = stack.enter_context(Dns({"app.test": (names, 60)}))
+        weir = stack.enter_context(Weir(
+            {"app": {"servers": [{"address": f"app.test:{first.port}"}], "protocol": "h2c"}},
+            [{"hosts": ["*"], "routes": [{"path": "/", "upstream": "app"}]}],
+            environment=dns.environment()))
+        for number in range(1, 7):
+            assert weir.get().status == 200
+            assert len(server.peers) == number
+            wait_for(lambda: server.peers[-1].goaway is not None)
+            weir.wait_metric("weir_upstream_connections", 0, state="idle")
+        assert weir.metric("weir_upstream_retries_total") == 0
 
 
 @pytest.mark.parametrize("times,status", [(1, 200), (3, 200), (4, 502)])

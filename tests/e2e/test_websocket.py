@@ -256,6 +256,7 @@ def test_resets_end_both_sides(pair):
     with weir.client() as client:
         assert upgrade(client, "/resets")[0] == 101
         assert client.read_all() == b""
+    assert weir.log_of("/resets")[-1]["error"].startswith("upstream: reset")
     client = weir.client()
     assert upgrade(client, "/echo")[0] == 101
     client.reset()

@@ -50,7 +50,7 @@ class Client final : public proxy::ClientSide {
     if (refusal)
       exchange_->refuse(refusal);
     else
-      exchange_->start();
+      exchange_->start(exchange_->request().framing == http::Framing::kNone);
     return true;
   }
   bool waits() { return worker_.exchanges().find(exchange_id_) != nullptr; }

@@ -120,6 +120,69 @@ TEST_CASE("of several pieces what the socket does not take follows in order", "[
   CHECK(got == "first," + a + b + c + a + b);
 }
 
+TEST_CASE("of what is offered the rest that a full socket does not take stays here", "[threads]") {
+  const std::string a(300'000, 'a'), b(1'400'000, 'b');
+  const std::string_view pieces[] = {a, b};
+  Pair pair;
+  Worker worker(0);
+  Scribe scribe(worker, "drained");
+  size_t done = 0;
+  {
+    Turn turn(worker);
+    take_over(worker, scribe, pair);
+    scribe.stream->write("first,");
+    done = scribe.stream->offer(pieces);
+    CHECK(done < a.size() + b.size());
+    CHECK(scribe.stream->congested());  // by a little of it, which tells when there is room again
+    CHECK(scribe.stream->unsent() <= Stream::kCoalesceBytes);
+    CHECK(scribe.stream->sent_bytes() + scribe.stream->unsent() == 6 + done);
+    scribe.stream->write(std::string_view(b).substr(b.size() - 100));
+  }
+  std::string got;
+  std::thread peer([&] { got = pair.far.receive_all(); });
+  worker.run();
+  peer.join();
+  CHECK(got == "first," + (a + b).substr(0, done) + b.substr(b.size() - 100));
+}
+
+TEST_CASE("what is offered in little, or behind what waits, is taken whole", "[threads]") {
+  const std::string big(2'000'000, 'x');
+  Pair pair;
+  Worker worker(0);
+  Scribe scribe(worker, "drained");
+  {
+    Turn turn(worker);
+    take_over(worker, scribe, pair);
+    const std::string_view little = "little,";
+    CHECK(scribe.stream->offer({&little, 1}) == little.size());
+    CHECK(scribe.stream->unsent() == little.size());
+    scribe.stream->write(big);
+    CHECK(scribe.stream->offer({&little, 1}) == little.size());
+  }
+  std::string got;
+  std::thread peer([&] { got = pair.far.receive_all(); });
+  worker.run();
+  peer.join();
+  CHECK(got == "little," + big + "little,");
+}
+
+TEST_CASE("what was dropped does not leave with the end", "[threads]") {
+  Pair pair;
+  Worker worker(0);
+  Scribe scribe(worker, "");
+  {
+    Turn turn(worker);
+    take_over(worker, scribe, pair);
+    scribe.stream->write("sent,");
+    scribe.stream->flush();
+    scribe.stream->write("not sent");
+    scribe.stream->drop_queued();
+    scribe.finish();
+  }
+  worker.run();
+  CHECK(pair.far.receive_all() == "sent,");
+}
+
 TEST_CASE("a file goes out behind what is queued, as far as the socket takes it", "[threads]") {
   const int file = ::open("/tmp", O_TMPFILE | O_RDWR, 0600);
   REQUIRE(file >= 0);
