@@ -415,8 +415,7 @@ def test_drain_tells_twice_and_serves_what_came_between():
 
 
 BIG = {"big": b"HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n" + b"x" * 33554432,
-       "late": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate",
-       "early": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly"}
+       "late": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"}
 WIDE = {"own_settings": {h2.INITIAL_WINDOW_SIZE: 64 * MIB}, "window": 64 * MIB}
 
 
@@ -437,15 +436,17 @@ def test_what_the_last_word_leaves_out_no_server_sees():
 
 def test_a_block_of_a_stream_that_was_reset_holds_up_nobody():
     """The answer comes, and with it the reset, while the trailers are on their way."""
-    def slow(conn, _):
+    def serve(conn):
+        if b"/slow" not in conn.read_head():
+            conn.answer(b"at once")
+            return
         conn.send("HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n")
         for _ in range(30):
             time.sleep(0.1)
             conn.send("x")
 
     listener = {**H2C, "timeouts": {"header": "1s"}}
-    with Origin(by_target({**BIG, "slow": slow})) as origin, \
-            proxy(origin, listener=listener) as weir:
+    with Origin(serve) as origin, proxy(origin, listener=listener) as weir:
         with H2Client(weir.address) as client:
             client.headers(1, get("/slow"))
             client.headers(3, get("/early", method="POST"), end=False)
@@ -455,7 +456,7 @@ def test_a_block_of_a_stream_that_was_reset_holds_up_nobody():
             client.frame(h2.CONTINUATION, h2.END_HEADERS, 3, trailers[4:])
             assert client.answer(3).status == 200
             assert client.answer(1).body == b"x" * 30
-            assert client.request(get("/late"), 5).body == b"late"
+            assert client.request(get("/late"), 5).status == 200
         assert weir.metric("weir_protocol_errors_total") == 0
 
 
