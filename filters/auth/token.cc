@@ -49,28 +49,44 @@ bool is_accepted_type(const Json& header) {
   return iequals(type, "JWT") || iequals(type, "at+jwt");
 }
 
-TokenFault read_header(const Parts& parts, const TokenRules& rules, SignatureAlgorithm& algorithm,
-                       std::string& kid) {
+// What a header says, whoever is asked whether that is enough.
+struct Header {
+  std::string encoded;                          // as the token has it
+  std::optional<SignatureAlgorithm> algorithm;  // nothing: one that is not known
+  std::string kid;
+};
+
+bool parse_header(std::string_view encoded, Header& out) {
   std::string text;
-  if (!decode_base64(Base64::kUrl, parts.header, text)) return TokenFault::kMalformed;
+  if (!decode_base64(Base64::kUrl, encoded, text)) return false;
   const std::optional<Json> header = parse_json_object(text);
   // What `crit` lists has to be understood (RFC 7515 4.1.11), and nothing of it is.
-  if (!header || header->contains("crit") || !is_accepted_type(*header)) {
-    return TokenFault::kMalformed;
-  }
+  if (!header || header->contains("crit") || !is_accepted_type(*header)) return false;
   const std::string* const alg = text_member(*header, "alg");
-  if (alg == nullptr) return TokenFault::kMalformed;
-  const auto known = net::signature_algorithm(*alg);
-  if (!known || (rules.algorithms >> static_cast<unsigned>(*known) & 1) == 0) {
-    return TokenFault::kAlgorithm;
-  }
-  algorithm = *known;
+  if (alg == nullptr) return false;
+  out.algorithm = net::signature_algorithm(*alg);
   if (header->contains("kid")) {
     const std::string* const name = text_member(*header, "kid");
-    if (name == nullptr) return TokenFault::kMalformed;
-    kid = *name;
+    if (name == nullptr) return false;
+    out.kid = *name;
   }
-  return TokenFault::kNone;
+  out.encoded = encoded;
+  return true;
+}
+
+// Null: it is malformed. The tokens of an issuer have one header, byte for byte, as long as it
+// signs with one key: the last one of each thread is not parsed again.
+const Header* read_header(std::string_view encoded) {
+  static thread_local Header last;
+  if (last.encoded == encoded && !encoded.empty()) return &last;
+  Header header;
+  if (!parse_header(encoded, header)) return nullptr;
+  last = std::move(header);
+  return &last;
+}
+
+bool allows(const TokenRules& rules, std::optional<SignatureAlgorithm> algorithm) {
+  return algorithm && (rules.algorithms >> static_cast<unsigned>(*algorithm) & 1) != 0;
 }
 
 TokenFault check_signature(const Parts& parts, const TokenKeys& keys, SignatureAlgorithm algorithm,
@@ -168,10 +184,10 @@ TokenFault verify_token(std::string_view token, const TokenKeys& keys, const Tok
                         uint64_t now_s, VerifiedToken& out) {
   Parts parts;
   if (!split(token, parts)) return TokenFault::kMalformed;
-  SignatureAlgorithm algorithm = SignatureAlgorithm::kHs256;
-  std::string kid;
-  TokenFault fault = read_header(parts, rules, algorithm, kid);
-  if (fault == TokenFault::kNone) fault = check_signature(parts, keys, algorithm, kid, out.new_kid);
+  const Header* const header = read_header(parts.header);
+  if (header == nullptr) return TokenFault::kMalformed;
+  if (!allows(rules, header->algorithm)) return TokenFault::kAlgorithm;
+  TokenFault fault = check_signature(parts, keys, *header->algorithm, header->kid, out.new_kid);
   if (fault != TokenFault::kNone) return fault;
 
   std::string text;
