@@ -19,6 +19,8 @@ constexpr uint64_t kSteadySpanUs = 1'000'000;  // ... and where they are few
 constexpr uint32_t kCountMax = 0xffff;
 constexpr uint64_t kAskMs = 20;        // how long nobody else asks
 constexpr uint64_t kLeaseUs = 20'000;  // of a very busy key's requests, and of its rule
+constexpr uint32_t kHoldFrom = 20;     // tokens of a lease: a thousand a second
+constexpr uint64_t kHoldsOfBurst = 8;  // as much as comes free in so many, a bucket has to hold
 
 // Requests of a key in the present span and in the one before.
 struct Heat {
@@ -142,6 +144,18 @@ Leases::Want Leases::want(uint64_t key, const Rule& rule, uint32_t instances, ui
   return is_mine ? Want{static_cast<uint32_t>(tokens), good_for_ms} : Want{};
 }
 
+uint64_t Leases::hold_us(const Rule& rule, const Want& want) {
+  if (want.good_for_ms != kGoodForMs || want.tokens < kHoldFrom) return 0;
+  if (rule.algorithm == Algorithm::kFixedWindow) return kHoldUs;
+  return std::min(kHoldUs, rule.tolerance_ns / 1000 / kHoldsOfBurst);
+}
+
+void Leases::set_more_at(Slot& slot, uint64_t at_us, uint64_t now_us) {
+  const uint64_t held_us = time_until(slot.more_at_us, now_us);
+  if (held_us <= kHoldUs && now_us + held_us > at_us) return;
+  slot.more_at_us.store(at_us, kRelaxed);
+}
+
 bool Leases::take(uint64_t key, uint64_t now_us) {
   Slot* const slot = find(key);
   if (slot == nullptr) return false;
@@ -171,7 +185,7 @@ void Leases::add(uint64_t key, uint32_t tokens, uint64_t good_for_ms, const Deci
   slot->remaining.store(
       static_cast<uint32_t>(decision.remaining - std::min<uint64_t>(decision.remaining, tokens)),
       kRelaxed);
-  slot->more_at_us.store(now_us + decision.wait_ns / 1000, kRelaxed);
+  set_more_at(*slot, now_us + decision.wait_ns / 1000, now_us);
   if (tokens == 0) return;
   slot->asking_until_ms.store(0, kRelaxed);
   const uint64_t end_ms = (now_us / 1000 + good_for_ms) & kEndMask;
@@ -201,7 +215,7 @@ uint64_t Leases::refused_for_us(uint64_t key, uint64_t now_us) const {
 void Leases::note_refusal(uint64_t key, uint64_t for_us, uint64_t now_us) {
   Slot* const slot = find(key);
   if (slot == nullptr) return;
-  slot->more_at_us.store(now_us + for_us, kRelaxed);
+  set_more_at(*slot, now_us + for_us, now_us);
   slot->refusal_believed_until_us.store(now_us + kBelievedMs * 1000, kRelaxed);
 }
 
@@ -211,7 +225,10 @@ uint64_t Leases::blocked_for_us(uint64_t key, uint64_t now_us) const {
 }
 
 void Leases::note_block(uint64_t key, uint64_t until_us) {
-  if (Slot* const slot = find(key)) slot->blocked_until_us.store(until_us, kRelaxed);
+  Slot* const slot = find(key);
+  if (slot == nullptr) return;
+  slot->blocked_until_us.store(until_us, kRelaxed);
+  if (until_us != 0) slot->lease.store(0, kRelaxed);
 }
 
 }  // namespace weir::filters::rate_limit

@@ -53,6 +53,11 @@ class Leases {
     uint64_t good_for_ms = 0;  // what is more than the request's own
   };
   Want want(uint64_t key, const Rule& rule, uint32_t instances, uint64_t now_us);
+  // Of a very busy key that was given less than it wanted: how long it is refused without asking,
+  // so that what comes free meanwhile is got at once, not token by token. 0 of all others. Nothing
+  // is lost by that: a bucket holds more.
+  static constexpr uint64_t kHoldUs = 10'000;
+  static uint64_t hold_us(const Rule& rule, const Want& want);
   // Every request of a key counts for that.
   void note(uint64_t key, uint64_t now_us);
 
@@ -60,6 +65,7 @@ class Leases {
   // changes what is in Redis, can make that shorter: so a refusal is believed for kBelievedMs.
   static constexpr uint64_t kBelievedMs = 1000;
   uint64_t refused_for_us(uint64_t key, uint64_t now_us) const;
+  // Leaves a longer hold as it is.
   void note_refusal(uint64_t key, uint64_t for_us, uint64_t now_us);
   // How long the key is blocked: for times in which Redis cannot be asked. 0: it is not.
   uint64_t blocked_for_us(uint64_t key, uint64_t now_us) const;
@@ -83,6 +89,7 @@ class Leases {
   Slot* find(uint64_t key) const;
   Slot* find_or_claim(uint64_t key, uint64_t now_us);
   static bool is_in_use(const Slot& slot, uint64_t now_us);
+  static void set_more_at(Slot& slot, uint64_t at_us, uint64_t now_us);
   static void clear(Slot& slot);  // but whose it is, and how busy
 
   const size_t mask_;

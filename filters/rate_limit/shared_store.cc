@@ -194,11 +194,14 @@ class SharedAsk final : public net::RedisCaller {
       const bool is_block = given == 0 && charge.receipt != 0;
       store_.leases_.note_block(key, is_block ? now_us + wait_us : 0);
     }
+    const bool is_short = given < int64_t{wants_[i].tokens};
+    const uint64_t hold_us = is_short ? Leases::hold_us(charge.limit->rule, wants_[i]) : 0;
     if (given == 0 && !charge.limit->failures_only) {
-      store_.leases_.note_refusal(key, wait_us, now_us);
+      store_.leases_.note_refusal(key, std::max(wait_us, hold_us), now_us);
     } else if (given > 0) {
       store_.leases_.add(key, static_cast<uint32_t>(given - 1), wants_[i].good_for_ms,
                          charge.decision, now_us);
+      if (hold_us > 0) store_.leases_.note_refusal(key, hold_us, now_us);
     }
   }
 
@@ -242,8 +245,8 @@ Store::Answer SharedStore::take(proxy::Exchange& exchange, std::span<Charge> cha
       keys[i] = local_key(charges[i]);
       leases_.note(keys[i], now_us);
     }
-    if (decide_by_refusal(charges, keys, now_us, &Leases::refused_for_us) ||
-        decide_by_lease(charges, keys, now_us)) {
+    if (decide_by_lease(charges, keys, now_us) ||
+        decide_by_refusal(charges, keys, now_us, &Leases::refused_for_us)) {
       return Answer::kNow;
     }
     auto* const ask = exchange.arena().make<SharedAsk>(*this, exchange, charges, waiter);

@@ -129,6 +129,41 @@ TEST_CASE("leases: a refusal holds until its time, and no longer than it is beli
   CHECK(leases.refused_for_us(7, kStartUs + 1'000'000) == 0);
 }
 
+TEST_CASE("leases: a very busy key that is used up is held, as far as its burst allows") {
+  const auto hold_us = [](const Rule& rule, uint32_t tokens, uint64_t good_for_ms) {
+    return Leases::hold_us(rule, {tokens, good_for_ms});
+  };
+  const Rule large = Rule::token_bucket(10'000, 1000, 1000, 0);
+  CHECK(hold_us(large, 200, Leases::kGoodForMs) == Leases::kHoldUs);
+  CHECK(hold_us(kFast, 200, Leases::kGoodForMs) == 10'000 / 8);  // what fills an eighth of it
+  CHECK(hold_us(large, 19, Leases::kGoodForMs) == 0);
+  CHECK(hold_us(large, 200, Leases::kSmallGoodForMs) == 0);
+  CHECK(hold_us(Rule::fixed_window(10'000, 1000, 0), 200, Leases::kGoodForMs) == Leases::kHoldUs);
+}
+
+TEST_CASE("leases: who asked before a hold began does not shorten it") {
+  Leases leases(64);
+  leases.note(7, kStartUs);
+  leases.add(7, 3, Leases::kGoodForMs, kFive, kStartUs);
+  leases.note_refusal(7, Leases::kHoldUs, kStartUs);
+  CHECK(leases.take(7, kStartUs));  // what it was given is still good
+  leases.note_refusal(7, 100, kStartUs + 50);
+  leases.add(7, 0, 0, kFive, kStartUs + 60);
+  CHECK(leases.refused_for_us(7, kStartUs + 100) == Leases::kHoldUs - 100);
+  leases.note_refusal(7, 100, kStartUs + Leases::kHoldUs);
+  CHECK(leases.refused_for_us(7, kStartUs + Leases::kHoldUs) == 100);
+}
+
+TEST_CASE("leases: a block takes what was given before it") {
+  Leases leases(64);
+  leases.note(7, kStartUs);
+  leases.add(7, 3, Leases::kGoodForMs, kFive, kStartUs);
+  leases.note_block(7, 0);
+  CHECK(leases.take(7, kStartUs));
+  leases.note_block(7, kStartUs + 10'000'000);
+  CHECK_FALSE(leases.take(7, kStartUs));
+}
+
 TEST_CASE("leases: a block is another thing, and ends with the key's slot") {
   Leases leases(2);
   leases.note(2, kStartUs);
