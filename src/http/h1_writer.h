@@ -37,6 +37,7 @@ struct ResponseFraming {
   bool keep_content_length = false;  // HEAD and 304: pass the header on though no body follows
   bool close = false;                // "Connection: close"
   bool keep_alive_10 = false;        // "Connection: keep-alive" for a HTTP/1.0 client
+  bool end_follows = false;          // HTTP/2: not with the head, though the length is 0
 };
 
 // Writes "HTTP/1.1 status reason", the fields as above (Via lines go on), `extras`, Date (from

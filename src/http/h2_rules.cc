@@ -197,8 +197,9 @@ H2Refusal read_h2_response(const HeaderList& fields, bool end, Method request_me
   out.framing = end ? Framing::kNone : Framing::kChunked;
   if (Refusal refusal = check_response(out, request_method, limits)) return {refusal, false};
   out.keep_alive = true;
-  if (end && out.framing == Framing::kLength && out.content_length > 0) {
-    return malformed("content_length_without_body");
+  if (end && out.framing == Framing::kLength) {
+    if (out.content_length > 0) return malformed("content_length_without_body");
+    out.framing = Framing::kNone;
   }
   return {};
 }

@@ -197,8 +197,8 @@ void H2ClientStream::send_head(const http::ResponseHead& head, const http::Respo
                                std::string_view upgrade) {
   if (muted_) return;
   const bool to_tunnel = !upgrade.empty();
-  // Behind a body of no bytes there may be trailers.
-  const bool no_body = framing.framing == http::Framing::kNone;
+  const bool empty = framing.framing == http::Framing::kLength && framing.content_length == 0;
+  const bool no_body = framing.framing == http::Framing::kNone || (empty && !framing.end_follows);
   bytes_out_ += http::add_h2_response(head, to_tunnel, framing, connection_.worker().date(),
                                       connection_.session());
   connection_.session().submit_response(*this, no_body && !to_tunnel);

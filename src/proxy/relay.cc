@@ -195,6 +195,9 @@ http::ResponseFraming Exchange::framing_for_client() const {
   if (length_known && stage_ == nullptr) {
     framing.framing = http::Framing::kLength;
     framing.content_length = response_->content_length;
+    // An HTTP/2 server that has not ended with its head may send trailers behind a body of nothing.
+    framing.end_follows =
+        response_->version == http::Version::kHttp2 && response_->framing == http::Framing::kLength;
   } else if (request_.version != http::Version::kHttp10) {
     framing.framing = http::Framing::kChunked;
   } else {

@@ -319,7 +319,7 @@ def test_an_upload_stops_when_the_server_does_not_read():
         connection = 65535 + sum(n for stream, n in client.windows if stream == 0)
         taken = 0
         quiet = 0
-        while sent < 8 * MIB and quiet < 3:  # as far as windows allow
+        while sent < 16 * MIB and quiet < 3:  # as far as windows allow
             part = min(16000, room - sent, connection - sent, 8 * MIB - sent)
             if part <= 0:
                 client.sync()
@@ -414,7 +414,7 @@ def test_drain_tells_twice_and_serves_what_came_between():
         weir.process.wait(20)
 
 
-BIG = {"big": b"HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n" + b"x" * 33554432,
+BIG = {"big": b"HTTP/1.1 200 OK\r\nContent-Length: 16777216\r\n\r\n" + b"x" * 16777216,
        "late": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"}
 WIDE = {"own_settings": {h2.INITIAL_WINDOW_SIZE: 64 * MIB}, "window": 64 * MIB}
 
@@ -429,7 +429,7 @@ def test_what_the_last_word_leaves_out_no_server_sees():
             client.headers(3, get("/late", method="POST"))
             assert client.end() == h2.NO_ERROR
         assert client.goaways == [(0x7fffffff, h2.NO_ERROR), (1, h2.NO_ERROR)]
-        assert len(client.answers[1].body) == 32 * MIB and client.answers[1].ended
+        assert len(client.answers[1].body) == 16 * MIB and client.answers[1].ended
         assert 3 not in client.answers or client.answers[3].reset == h2.REFUSED_STREAM
         assert [request.target for request in origin.requests] == ["/big"]
 

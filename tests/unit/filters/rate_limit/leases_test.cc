@@ -184,9 +184,9 @@ TEST_CASE("leases: what is forgotten is a lease, a refusal and a block, of that 
   Leases leases(64);
   for (const uint64_t key : {7, 8}) {
     leases.note(key, kStartUs);
+    leases.note_block(key, kStartUs + 500'000);
     leases.add(key, 3, Leases::kGoodForMs, kFive, kStartUs);
     leases.note_refusal(key, 500'000, kStartUs);
-    leases.note_block(key, kStartUs + 500'000);
   }
   leases.forget(7);
   leases.forget(9);  // never seen
