@@ -308,7 +308,7 @@ def test_per_connection_bounds_what_a_slow_client_makes_weir_hold():
 
     block = 16 << 10
     little = held_by_ten("32KiB")
-    much = max(held_by_ten("1MiB") for _ in range(3))  # what the read brought that filled the socket
+    much = max(held_by_ten("1MiB") for _ in range(3))  # of the read that filled the socket
     # The cap, a block for the head, and what is not full of others.
     assert little <= 10 * ((32 << 10) + 3 * block), (little, much)
     assert much > little, (little, much)
