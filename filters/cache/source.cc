@@ -14,6 +14,9 @@ namespace weir::filters::cache {
 
 namespace {
 
+// Of one piece where what the client does not take of it has to be copied.
+constexpr uint64_t kCopiedMax = 64 * 1024;
+
 std::string_view number(uint64_t value, Arena& arena) {
   char digits[20];
   return arena.copy({digits, format_u64(value, digits)});
@@ -99,7 +102,8 @@ proxy::ResponseSource::Piece StoredSource::next_slice() {
   if (left_bytes_ == 0) return {State::kEnd, {}};
   for (;;) {
     const BodyState state = reader.state();  // before a look at what there is
-    const size_t count = reader.spans(spans_, left_bytes_);
+    const uint64_t most = exchange_.takes_files() ? left_bytes_ : std::min(left_bytes_, kCopiedMax);
+    const size_t count = reader.spans(spans_, most);
     if (count > 0) {
       return {.state = State::kBytes, .spans = {spans_.data(), count}, .keeps_rest = true};
     }

@@ -71,17 +71,21 @@ Step Exchange::send_head() {
     return reply_error(502, {Source::kUpstream, ErrorKind::kRefused, Retry::kNever,
                              "the server takes no WebSockets over HTTP/2"});
   }
-  if (request_.expect_continue && !continue_sent_ && bytes_in_ == 0 && !request_done_) {
-    // weir takes the body whatever the server thinks of it: no need to ask the server first.
-    continue_sent_ = true;
-    http::ResponseHead go_on(arena_);
-    go_on.status = 100;
-    client_.send_informational(go_on);
-  }
+  // weir takes the body whatever the server thinks of it: no need to ask the server first.
+  tell_to_go_on();
   write_upstream_head(*conn_, *server_);
   head_sent_ = true;
   pump_request();
   return Step::kAwait;
+}
+
+// RFC 9110 10.1.1. The client's time for the body begins with it.
+void Exchange::tell_to_go_on() {
+  if (!request_.expect_continue || continue_sent_ || bytes_in_ > 0 || request_done_) return;
+  continue_sent_ = true;
+  http::ResponseHead go_on(arena_);
+  go_on.status = 100;
+  client_.send_informational(go_on);
 }
 
 http::ResponseHead& Exchange::next_response_head() {

@@ -41,7 +41,8 @@ class ClientSide {
     send_body(pieces);
     return total_size(pieces);
   }
-  // The socket takes bodies straight from a file; send_file() says how much it took.
+  // The socket takes bodies as they are, also straight from a file: send_file() says how much it
+  // took, and offer_body() leaves what it did not take.
   virtual bool takes_files() const { return false; }
   virtual size_t send_file(int /*file*/, uint64_t /*offset_bytes*/, size_t /*bytes*/) { return 0; }
   virtual void send_end(const http::HeaderList* trailers) = 0;

@@ -16,6 +16,8 @@ namespace weir::proxy {
 Connection::Connection(ProxyWorker& worker, Client&& client)
     : ClientConnection(worker, std::move(client)),
       timer_(worker.net().timers(), this, &net::Timer::call<Connection, &Connection::on_timeout>),
+      send_timer_(worker.net().timers(), this,
+                  &net::Timer::call<Connection, &Connection::on_send_timeout>),
       born_ms_(worker.net().now_ms()) {
   client_.stream->start_reading();
   timer_.arm_ms(config().timeouts.header_ms);
@@ -71,6 +73,8 @@ void Connection::process(std::string_view bytes) {
         if (client_.stream->congested()) {  // no next answer before the last one is read
           hold(bytes);
           client_.stream->stop_reading();
+          timer_.cancel();  // go_idle() begins anew
+          watch_if_congested();
           go_on = false;
         } else if (requests_ == row_ends) {
           take_a_breath(bytes);
@@ -281,10 +285,6 @@ void Connection::on_broken(int uv_error) {
 }
 
 void Connection::on_timeout() {
-  if (client_.stream->congested()) {
-    judge_sending();
-    return;
-  }
   switch (state_) {
     case State::kHead:
       refuse({408, worker_.net().now_ms() < head_until_ms_ ? "min_rate" : "header_timeout"});
@@ -322,6 +322,7 @@ void Connection::end(bool reset) {
   if (state_ == State::kOver) return;
   state_ = State::kOver;
   timer_.cancel();
+  send_timer_.cancel();
   if (exchange_ != nullptr) exchange_->on_client_failed(ErrorKind::kReset, "connection ended");
   client_.stream->end(reset);
   worker_.net().bury(std::move(client_.stream));

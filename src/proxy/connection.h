@@ -34,17 +34,17 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   // Who moves on from a state: the client's bytes (read), the timer, or the exchange.
   //
   //            reads           timer             left by
-  //   kIdle    yes             keepalive, age, send  the next head's first byte; drain; breather_
+  //   kIdle    yes             keepalive, age    the next head's first byte; drain; breather_
   //   kHead    yes             header, min_rate  the end of the head, a refusal
   //   kBody    unless paused   body, min_rate    the last byte: kWait; an answer: kDebt, kClosing
-  //   kWait    to hold()       send              exchange_over()
+  //   kWait    to hold()       none              exchange_over()
   //   kDebt    yes             body              the last byte: kIdle
   //   kTunnel  yes             the exchange's    exchange_over()
-  //   kClosing no matter       send              on_drained(): kLinger or end()
+  //   kClosing no matter       none              on_drained(): kLinger or end()
   //   kLinger  and throws away kLingerMs         the client's FIN, the cap, the timer
   //
-  // A timer is `send` whenever the client does not take what was written. The timer of a paused
-  // body is off: then it is the server who is slow.
+  // Beside it send_timer_ runs whenever the client does not take what was written, but in tunnels.
+  // The timer of a paused body is off: then it is the server who is slow.
   enum class State : uint8_t {
     kIdle,     // between requests: not a byte of the next one has come
     kHead,     // a head has begun
@@ -112,7 +112,7 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   void on_congested() override;
   void watch_if_congested();
   void watch_sending();
-  void judge_sending();
+  void on_send_timeout();
   bool judge_drained();
   void give_up_sending(const char* why);
   uint64_t age_ms() const;
@@ -123,6 +123,7 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   std::string_view held_source_;        // held bytes that process() is at
   size_t kept_bytes_ = 0;               // of their end, that hold() wants kept
   net::Timer timer_;
+  net::Timer send_timer_;  // the client does not take what was written
   http::H1Parser parser_;
   http::HeaderList* trailers_ = nullptr;  // of the present request, in its arena
   SendPace pace_;                         // while a write is congested

@@ -88,9 +88,6 @@ void Connection::on_drained() {
     close_after_answer();
     return;
   }
-  const bool body_waits = state_ == State::kBody && body_paused_;
-  if (state_ == State::kWait || state_ == State::kTunnel || body_waits) timer_.cancel();
-  if (in_body() && !body_waits) timer_.arm_ms(config().timeouts.body_ms);
   if (exchange_ != nullptr) {
     exchange_->on_client_drained();
   } else if (state_ == State::kIdle || state_ == State::kHead) {
@@ -120,6 +117,8 @@ uint64_t Connection::body_left() const {
 void Connection::start_tunnel() {
   state_ = State::kTunnel;
   timer_.cancel();
+  send_timer_.cancel();
+  congested_at_ms_ = 0;
   close_ = true;
   client_.stream->flush_soon();
   if (held_ != nullptr) {
@@ -156,14 +155,15 @@ void Connection::on_congested() {
 void Connection::watch_sending() {
   if (congested_ms_ == 0) congested_from_bytes_ = client_.stream->sent_bytes();
   congested_at_ms_ = worker_.net().now_ms();
-  timer_.arm_ms(pace_.begin_ms(config().timeouts));
+  send_timer_.arm_ms(pace_.begin_ms(config().timeouts));
 }
 
-void Connection::judge_sending() {
+void Connection::on_send_timeout() {
+  if (!client_.stream->congested()) return;
   uint64_t again_ms = 0;
   const char* slow = pace_.judge(client_.stream->delivered_bytes(), config().timeouts, again_ms);
   if (slow == nullptr) {
-    timer_.arm_ms(again_ms);
+    send_timer_.arm_ms(again_ms);
   } else {
     give_up_sending(slow);
   }
@@ -173,6 +173,7 @@ void Connection::judge_sending() {
 // time adds up, without the time in which it was the server who was slow. False: the client is
 // ended.
 bool Connection::judge_drained() {
+  send_timer_.cancel();
   if (congested_at_ms_ == 0) return true;  // a tunnel keeps its own time
   const ListenerTimeouts& timeouts = config().timeouts;
   congested_ms_ += worker_.net().now_ms() - std::exchange(congested_at_ms_, 0);
@@ -221,7 +222,8 @@ void Connection::go_idle() {
   state_ = State::kIdle;
   scanned_ = 0;
   if (client_.stream->congested()) {
-    watch_sending();
+    timer_.cancel();
+    watch_if_congested();
   } else {
     const ListenerConfig& listener = config();
     const uint64_t age = std::min(age_ms(), listener.connection_age_ms);
@@ -243,6 +245,7 @@ void Connection::go_idle() {
 void Connection::close_when_sent(bool then_linger) {
   linger_ = then_linger;
   state_ = State::kClosing;
+  timer_.cancel();
   close_after_answer();
 }
 
@@ -251,7 +254,7 @@ void Connection::close_after_answer() {
   client_.stream->flush();
   if (over()) return;
   if (client_.stream->unsent() > 0) {  // on_drained() comes back here
-    watch_sending();
+    watch_if_congested();
     return;
   }
   if (linger_) {

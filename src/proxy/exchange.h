@@ -144,7 +144,7 @@ class Exchange final : public net::Mortal,
   // Of the request's body so far; and all of it, once it is here, for filters of admin pages: what
   // they read is small, and nothing of it has gone to a server.
   uint64_t body_bytes() const { return bytes_in_; }
-  std::optional<std::string> whole_body() const;
+  std::optional<std::string> whole_body();
   void resume(uint32_t epoch, Resume::Outcome outcome);
   // The body of its answer reaches the client as it is, and may come from a file.
   bool takes_files() const { return stage_ == nullptr && client_.takes_files(); }
@@ -304,6 +304,7 @@ class Exchange final : public net::Mortal,
   http::ResponseFraming framing_for_client() const;
 
   // Answers that filters serve, keep or change (served.cc).
+  void tell_to_go_on();
   Step serve(ResponseSource& source);
   Step answer_from(ResponseSource& source);
   Step serve_from_response(ResponseSource& source);

@@ -253,6 +253,8 @@ void H2Connection::begin_leaving() {
 void H2Connection::tell_last() {
   leaving_ = Leaving::kToldLast;
   timer_.cancel();
+  timed_head_ = 0;
+  arm();  // a head under way has not been timed since the announcement
   last_id_ = session_.go_away(http::H2Code::kNoError);
   flush_soon();
 }

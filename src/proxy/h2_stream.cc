@@ -56,7 +56,7 @@ void H2ClientStream::begin(const http::H2Event& head) {
   } else if (!request_ended_ && !request.expect_continue) {
     body_timer_.arm_ms(config().timeouts.body_ms);
   }
-  exchange_->start(request_ended_);
+  exchange_->start(request_ended_ || !request.upgrade.empty());  // a tunnel's bytes are no body
 }
 
 // RFC 8441 5.1: the client sends none; the server asks for one (RFC 6455 4.1).

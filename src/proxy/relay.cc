@@ -35,8 +35,11 @@ bool Exchange::holds_enough(const Buffer& held) const {
   return held.size() >= worker_.hold_bytes() || BlockBudget::exhausted();
 }
 
-std::optional<std::string> Exchange::whole_body() const {
-  if (!request_done_) return std::nullopt;
+std::optional<std::string> Exchange::whole_body() {
+  if (!request_done_) {
+    tell_to_go_on();
+    return std::nullopt;
+  }
   return held_request_.text();
 }
 

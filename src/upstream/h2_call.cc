@@ -61,7 +61,10 @@ void H2Call::send_body(std::string_view piece) {
 }
 
 void H2Call::send_end(const http::HeaderList* trailers) {
-  if (!upgrade_.empty()) return;  // its body is the tunnel
+  if (!upgrade_.empty()) {  // its body is the tunnel
+    arm_read();
+    return;
+  }
   http::add_h2_trailers(trailers, *conn_->session_);
   conn_->session_->send_end(*this);
   conn_->flush_soon();

@@ -1,6 +1,7 @@
 """Stored codings, what a reload does to the cache, and writes that make much void."""
 import base64
 import crypt
+import json
 import random
 import re
 import shutil
@@ -10,6 +11,8 @@ import time
 import zlib
 
 import pytest
+from support import h2
+from support.h2 import H2Client
 from support.library import FRESH, Library
 from support.waiting import in_threads, wait_for
 from support.weir import binary, proxy
@@ -259,3 +262,23 @@ def test_a_write_makes_more_void_than_a_turn_may(library):
         assert get("/made?b=1") == "HIT"
         assert client.request("POST", "/new", body=b"x").status == 201
         assert get("/made?b=1") == "MISS"
+
+
+def test_little_is_held_of_what_nobody_reads(library):
+    """Where what is not taken cannot stay in the store: streams without a window."""
+    library.set("/big", b"x" * (1 << 20))
+    listener = {"protocols": ["h2c", "http/1.1"]}
+
+    def held(weir):
+        return json.loads(weir.admin("/status")[1])["buffers_bytes"]
+
+    with cached(library, listener=listener) as weir:
+        assert len(weir.get("/big").body) == 1 << 20
+        before = held(weir)
+        with H2Client(weir.address, own_settings={h2.INITIAL_WINDOW_SIZE: 0}, window=0) as client:
+            for stream in range(1, 20, 2):
+                client.headers(stream, h2.get("/big"))
+            client.until(lambda c: len(c.answers) == 10 and all(
+                answer.status for answer in c.answers.values()))
+            client.sync()
+            assert held(weir) - before < 10 * (160 << 10)

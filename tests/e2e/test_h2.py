@@ -460,6 +460,25 @@ def test_a_block_of_a_stream_that_was_reset_holds_up_nobody():
         assert weir.metric("weir_protocol_errors_total") == 0
 
 
+def test_a_head_that_does_not_end_holds_up_no_drain():
+    """Nobody answers weir's PING, and the head began before the time for that was over."""
+    def serve(conn):
+        conn.read_head()
+        time.sleep(0.7)
+        conn.answer(b"done")
+
+    listener = {**H2C, "connection": {"requests": 1},
+                "timeouts": {"header": "1s", "keepalive": "1s"}}
+    with Origin(serve) as origin, proxy(origin, listener=listener) as weir:
+        with H2Client(weir.address) as client:
+            client.headers(1, get())
+            client.frame(h2.HEADERS, h2.END_STREAM, 3, h2.literal(get())[:5])
+            time.sleep(4)  # and reads, and so answers, nothing
+            client.end()
+        assert client.answers[1].body == b"done"
+        assert weir.metric("weir_protocol_errors_total", reason="header_timeout") == 1
+
+
 def test_a_connection_leaves_after_its_requests():
     with Origin() as origin, \
             proxy(origin, listener={**H2C, "connection": {"requests": 3}}) as weir, \

@@ -3,7 +3,7 @@ import socket
 import struct
 
 import pytest
-from support import h2
+from support import h2, h2_origin
 from support.h2 import H2Client, get
 from support.origin import Origin
 from support.weir import proxy
@@ -97,6 +97,31 @@ def test_a_refusal_is_an_answer(pair):
         client.headers(1, connect("/refuse"), end=False)
         answer = client.answer(1)
         assert (answer.status, answer.body) == (403, b"no")
+
+
+def test_a_refusal_costs_no_connection():
+    def refuse(conn):
+        while conn.read_head() is not None:
+            conn.answer(b"no", "403 Forbidden")
+
+    with Origin(refuse) as origin, proxy(origin, listener=H2C) as weir:
+        with H2Client(weir.address) as client:
+            for stream in (1, 3, 5):
+                client.headers(stream, connect(), end=False)
+                assert client.answer(stream).status == 403
+        assert origin.accepted == 1
+
+
+@pytest.mark.parametrize("protocol", ["http/1.1", "h2c"])
+def test_a_server_that_does_not_answer_is_late(protocol):
+    upstream = {"timeouts": {"read": "1s"}, "protocol": protocol}
+    silent = h2_origin.h2(lambda peer, request: None,
+                          settings={h2_origin.ENABLE_CONNECT_PROTOCOL: 1})
+    handler = silent if protocol == "h2c" else lambda conn: conn.recv() and conn.recv()
+    with Origin(handler) as origin:
+        with proxy(origin, upstream, listener=H2C) as weir, H2Client(weir.address) as client:
+            client.headers(1, connect(), end=False)
+            assert client.answer(1).status == 504
 
 
 def test_resets_go_both_ways(pair):

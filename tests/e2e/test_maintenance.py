@@ -7,6 +7,7 @@ import urllib.request
 
 import pytest
 from support.origin import Origin
+from support.raw import RawClient
 from support.weir import Weir
 
 WAIT_S = 15
@@ -62,6 +63,18 @@ def status_of(weir, name):
     status, text = weir.admin("/status")
     assert status == 200
     return [one for one in json.loads(text)["maintenance"] if one["name"] == name][0]
+
+
+def test_who_waits_to_be_told_to_go_on_is_told(pair):
+    weir, _, _ = pair
+    host, _, port = weir.admin_address.rpartition(":")
+    body = json.dumps({"name": "no such thing", "on": True}).encode()
+    with RawClient((host, int(port))) as client:
+        client.send(b"POST /maintenance HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+                    b"Content-Length: %d\r\n\r\n" % len(body))
+        assert client.response(skip_1xx=False).status == 100
+        client.send(body)
+        assert 400 <= client.response().status < 500
 
 
 def test_a_file_closes_a_site_and_opens_it_again(pair):

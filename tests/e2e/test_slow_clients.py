@@ -193,6 +193,23 @@ def test_small_answers_that_nobody_reads_are_watched_too():
                     time.sleep(0.02)
 
 
+def test_who_reads_nothing_is_watched_past_the_end_of_a_body():
+    """The answer comes early and does not end; the request's last byte changes nothing."""
+    def serve(conn):
+        conn.read_head()
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        for _ in range(1000):
+            conn.send(b"z" * 1000000)
+
+    listener = {"timeouts": {"send": "2s", "body": "60s"}}
+    with Origin(serve) as origin, proxy(origin, listener=listener) as weir:
+        with small_window_client(weir.address) as sock:
+            sock.sendall(b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
+            time.sleep(1)
+            sock.sendall(b"world")
+            assert "client: timeout" in weir.log_of("/p", seconds=15)[0]["error"]
+
+
 def queued_bytes(port):
     """What the kernel holds for each client of this port."""
     with open("/proc/net/tcp") as table:
