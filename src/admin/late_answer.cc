@@ -52,7 +52,7 @@ void LateAnswer::on_time() {
 
 std::optional<proxy::LocalReply> BodyAnswer::begin(proxy::Exchange& exchange) {
   if (exchange.request().content_length > kBodyMaxBytes) return too_large();
-  return std::nullopt;
+  return look(exchange);
 }
 
 // The listener's body timeout ends a request whose body does not come.

@@ -53,6 +53,10 @@ class Client final : public proxy::ClientSide {
       exchange_->start(exchange_->request().framing == http::Framing::kNone);
     return true;
   }
+  void leave() {
+    net::Turn turn(worker_.net());
+    exchange_->on_client_failed(ErrorKind::kReset, "left");
+  }
   bool waits() { return worker_.exchanges().find(exchange_id_) != nullptr; }
 
   // Of the request.
@@ -186,7 +190,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     WEIR_CHECK(client.status == (ends ? 409 : fails ? 422 : 200));
     world.source.is_draining = false;
   }
-  WEIR_CHECK(!client.waits());
+  if (client.waits()) world.let_time_pass();  // a page that waits for its body: none comes
+  if (client.waits()) {
+    client.leave();
+    WEIR_CHECK(!client.waits());
+    return 0;
+  }
   check_answer(client, has_token);
   return 0;
 }
