@@ -139,16 +139,9 @@ void Connection::watch_if_congested() {
   if (client_.stream->congested() && congested_at_ms_ == 0) watch_sending();
 }
 
-// By the iteration's flush, behind whatever the answer's end has left the timer for.
+// By the iteration's flush, perhaps behind the end of an answer. A tunnel keeps its own time.
 void Connection::on_congested() {
-  switch (state_) {
-    case State::kIdle:
-    case State::kHead:
-    case State::kBody:
-    case State::kWait:
-    case State::kDebt: watch_if_congested(); break;
-    default: break;  // a tunnel keeps its own time, a last answer has its watch
-  }
+  if (state_ != State::kTunnel) watch_if_congested();
 }
 
 // The client does not take what was written.

@@ -31,8 +31,7 @@ H2Conn::H2Conn(Pool& pool, Target& target, const UpstreamTimeouts& timeouts)
 // ---- who uses it ----
 
 ServerSide& H2Conn::lend(ConnUser& user, const UpstreamTimeouts& timeouts) {
-  if (rests_) {
-    rests_ = false;
+  if (is_idle()) {
     pool_.let_go_of_idle(*this);
     last_read_ms_ = pool_.worker().now_ms();
     timer_.arm_ms(limits::kH2PingAfterMs);
@@ -110,8 +109,7 @@ void H2Conn::settle() {
   if (calls_count_ > 0) return;
   if (!has_room() || phase_ == Phase::kGreeting) {  // perhaps since it became idle
     end();
-  } else if (!rests_) {
-    rests_ = true;
+  } else if (!is_idle()) {
     pool_.remember(*this, 0);
   }
 }
@@ -265,7 +263,7 @@ void H2Conn::on_drained() { flush_soon(); }
 void H2Conn::on_deadline() {
   if (phase_ == Phase::kGreeting) {
     fail({Source::kUpstream, ErrorKind::kTimeout, Retry::kNothingSent, "no HTTP/2 settings"});
-  } else if (rests_) {
+  } else if (is_idle()) {
     end();
   } else {
     check_alive();

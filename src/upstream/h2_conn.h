@@ -73,8 +73,7 @@ class H2Conn final : public ServerConn {
   Phase phase_ = Phase::kGreeting;
   bool ping_out_ = false;  // nothing has come since the PING
   bool heard_ = true;      // something of an answer has come since the PING
-  bool rests_ = false;
-  bool busy_ = false;  // amid events: settle() later
+  bool busy_ = false;      // amid events: settle() later
 };
 
 }  // namespace weir::upstream

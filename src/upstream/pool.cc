@@ -173,7 +173,7 @@ void Pool::remember(ServerConn& conn, uint64_t server_idle_ms) {
 }
 
 void Pool::let_go_of_idle(ServerConn& conn) {
-  WEIR_CHECK(conn.idle_.linked());
+  WEIR_CHECK(conn.is_idle());
   conn.idle_.unlink();
   --conn.target_->idle_count;
   --idle_count_;
@@ -189,7 +189,7 @@ void Pool::end_oldest_idle() {
 
 // A connection ends: nobody may find it any more. Deleted with the graves.
 void Pool::forget(ServerConn& conn) {
-  if (conn.idle_.linked()) let_go_of_idle(conn);
+  if (conn.is_idle()) let_go_of_idle(conn);
   conn.live_.unlink();
   conn.target_->users -= conn.users_;
   leave(*conn.target_);

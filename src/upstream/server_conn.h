@@ -38,6 +38,7 @@ class ServerConn : public net::Mortal, public net::Stream::Owner {
 
   void dial();
   bool dialling() const { return dialling_; }
+  bool is_idle() const { return idle_.linked(); }  // the pool keeps it, and nobody uses it
   // How many requests use it: for the choice among a server's addresses.
   void count_user();
   void discount_user();

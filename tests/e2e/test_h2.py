@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -424,6 +425,7 @@ def test_what_the_last_word_leaves_out_no_server_sees():
     listener = {**H2C, "connection": {"age": "1s"}}
     with Origin(by_target(BIG)) as origin, proxy(origin, listener=listener) as weir:
         with H2Client(weir.address, **WIDE) as client:
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             client.headers(1, get("/big"))
             time.sleep(3.5)  # the age, and the time for an answer to weir's PING
             client.headers(3, get("/late", method="POST"))

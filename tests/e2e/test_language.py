@@ -7,6 +7,7 @@ import time
 
 import pytest
 from support.origin import Origin, canned
+from support.waiting import wait_for
 from support.weir import Weir, binary, proxy
 
 LARGE = 64 << 20
@@ -309,6 +310,39 @@ def test_per_connection_bounds_what_a_slow_client_makes_weir_hold():
     # The cap, a block for the head, and what is not full of others.
     for cap_kib in (32, 1024):
         assert 0 < held_by_ten(f"{cap_kib}KiB") <= 10 * (cap_kib + 3 * 16) << 10
+
+
+def test_per_connection_bounds_what_waits_for_a_server():
+    """Bodies that nobody can take yet: as much of each is read as the key allows, and no more."""
+    upload = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 200_000
+    upstream = {"circuit_breaker": {"max_connections": 1, "max_pending": 20,
+                                    "pending_timeout": "30s"}}
+
+    def silent(conn):
+        while conn.recv():
+            pass
+
+    def held_by_ten(per_connection):
+        with Origin(silent) as origin, proxy(
+                origin, upstream, memory={"per_connection": per_connection}) as weir:
+            holder = weir.client().send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            wait_for(lambda: origin.accepted == 1)
+            before = used_bytes(weir)
+            clients = [weir.client().send(upload) for _ in range(10)]
+            weir.wait_metric("weir_upstream_connections", 10, state="pending")
+            time.sleep(0.5)  # all that is read has been by then
+            held = used_bytes(weir) - before
+            for client in [holder, *clients]:
+                client.reset()
+            weir.wait_metric("requests_in_flight", 0)
+            return held
+
+    block = 16 << 10
+    little, much = held_by_ten("32KiB"), held_by_ten("1MiB")
+    assert little <= 10 * ((32 << 10) + 3 * block), (little, much)
+    # A sixteenth, which is a part of the last read.
+    assert 10 * (64 << 10) <= much <= 10 * ((1 << 20) + 3 * block), (little, much)
+    assert much > little
 
 
 def test_a_reload_changes_the_budget():

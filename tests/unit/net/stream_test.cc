@@ -75,6 +75,15 @@ void take_over(Worker& worker, Scribe& scribe, Pair& pair) {
   scribe.stream->start_reading();
 }
 
+// What the far end gets until the near one ends.
+std::string run_and_receive(Worker& worker, Pair& pair) {
+  std::string got;
+  std::thread peer([&] { got = pair.far.receive_all(); });
+  worker.run();
+  peer.join();
+  return got;
+}
+
 TEST_CASE("a full socket congests its stream, which says once when all has left", "[threads]") {
   const std::string bytes(2'000'000, 'x');
   Pair pair;
@@ -90,10 +99,7 @@ TEST_CASE("a full socket congests its stream, which says once when all has left"
     scribe.stream->write(" then the end");
     CHECK(scribe.stream->sent_bytes() + scribe.stream->unsent() == bytes.size() + 25);
   }
-  std::string got;
-  std::thread peer([&] { got = pair.far.receive_all(); });
-  worker.run();
-  peer.join();
+  const std::string got = run_and_receive(worker, pair);
   CHECK(scribe.words == "drained ");
   CHECK(got == "small first," + bytes + " then the end");
 }
@@ -113,10 +119,7 @@ TEST_CASE("of several pieces what the socket does not take follows in order", "[
     scribe.stream->write(std::span(pieces).first(2));  // behind what waits
     CHECK(scribe.stream->sent_bytes() + scribe.stream->unsent() == 6 + 1'000'010);
   }
-  std::string got;
-  std::thread peer([&] { got = pair.far.receive_all(); });
-  worker.run();
-  peer.join();
+  const std::string got = run_and_receive(worker, pair);
   CHECK(got == "first," + a + b + c + a + b);
 }
 
@@ -138,10 +141,7 @@ TEST_CASE("of what is offered the rest that a full socket does not take stays he
     CHECK(scribe.stream->sent_bytes() + scribe.stream->unsent() == 6 + done);
     scribe.stream->write(std::string_view(b).substr(b.size() - 100));
   }
-  std::string got;
-  std::thread peer([&] { got = pair.far.receive_all(); });
-  worker.run();
-  peer.join();
+  const std::string got = run_and_receive(worker, pair);
   CHECK(got == "first," + (a + b).substr(0, done) + b.substr(b.size() - 100));
 }
 
@@ -159,10 +159,7 @@ TEST_CASE("what is offered in little, or behind what waits, is taken whole", "[t
     scribe.stream->write(big);
     CHECK(scribe.stream->offer({&little, 1}) == little.size());
   }
-  std::string got;
-  std::thread peer([&] { got = pair.far.receive_all(); });
-  worker.run();
-  peer.join();
+  const std::string got = run_and_receive(worker, pair);
   CHECK(got == "little," + big + "little,");
 }
 
@@ -207,10 +204,7 @@ TEST_CASE("a file goes out behind what is queued, as far as the socket takes it"
     CHECK(scribe.stream->congested());
     CHECK(scribe.stream->send_file(file, 0, 100) == 0);  // not before that
   }
-  std::string got;
-  std::thread peer([&] { got = pair.far.receive_all(); });
-  worker.run();
-  peer.join();
+  const std::string got = run_and_receive(worker, pair);
   ::close(file);
   CHECK(got == "head:" + content.substr(7));
 }
