@@ -10,7 +10,7 @@
 #include "config/load.h"
 #include "daemon.h"
 #include "explain.h"
-#include "http/h1_parser.h"
+#include "http/h1_grammar.h"
 #include "http/h2_session.h"
 #include "net/resolver.h"
 #include "net/uv_error.h"

@@ -75,7 +75,49 @@ inline unsigned control_mask(const char* at) {
   const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
   return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(low, del)));
 }
+
+namespace detail {
+// One bit for each of 16 bytes that is a digit or "-", or of which `letters` is a letter of lower
+// case.
+inline unsigned name_mask(__m128i bytes, __m128i letters) {
+  const auto within = [](__m128i of, char first, char count) {
+    const __m128i distance = _mm_sub_epi8(of, _mm_set1_epi8(first));
+    return _mm_cmpeq_epi8(_mm_min_epu8(distance, _mm_set1_epi8(static_cast<char>(count - 1))),
+                          distance);
+  };
+  const __m128i dashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
+  return static_cast<unsigned>(_mm_movemask_epi8(
+      _mm_or_si128(_mm_or_si128(within(letters, 'a', 26), within(bytes, '0', 10)), dashes)));
+}
+}  // namespace detail
+
+// One bit for each of the 16 bytes at `at` that is a letter, a digit or "-": nearly all of tokens.
+inline unsigned plain_token_mask(const char* at) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  return detail::name_mask(bytes, _mm_or_si128(bytes, _mm_set1_epi8(0x20)));
+}
+
+// The same of kLowerTokenByte.
+inline unsigned lower_token_mask(const char* at) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  return detail::name_mask(bytes, bytes);
+}
 #endif
+
+// True when the first `size` bytes of `text` are all kLowerTokenByte. The more of it follows them,
+// the fewer are looked at one by one.
+inline bool starts_with_lower_token(std::string_view text, size_t size) {
+  size_t at = 0;
+#if defined(__SSE2__)
+  for (; at < size && at + 16 <= text.size(); at += 16) {
+    const size_t wanted = std::min<size_t>(size - at, 16);
+    const unsigned others = (lower_token_mask(text.data() + at) ^ 0xffffu) & ((1u << wanted) - 1);
+    if (others != 0) break;  // perhaps one of those that are rare
+  }
+  if (at >= size) return true;
+#endif
+  return all_bytes(text.substr(at, size - at), kLowerTokenByte);
+}
 
 // The index of the first control byte (tab included) at or after `at`; text.size() if there is
 // none.

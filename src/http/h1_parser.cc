@@ -1,17 +1,12 @@
 #include "http/h1_parser.h"
 
-#include <llhttp/llhttp.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "base/strings.h"
 #include "http/chars.h"
-
-#if defined(WEIR_LLHTTP_SSE42)
-// llhttp's automaton, compiled a second time (CMakeLists.txt).
-extern "C" int llhttp__internal_execute_sse42(llhttp_t*, const char* from, const char* to);
-#endif
+#include "http/h1_grammar.h"
+#include "http/head_fields.h"
 
 namespace weir::http {
 namespace {
@@ -23,70 +18,6 @@ constexpr uint8_t kSizeDigitsMax = 16;
 constexpr uint32_t kFreeBytesPerChunk = 16;
 constexpr uint32_t kExcessBytesMax = 16 * 1024;
 constexpr uint32_t kPartialTrailerBytes = 256;
-
-// What llhttp's callbacks note while it walks over one head.
-struct FieldNotes {
-  HeaderList* headers;
-  uint32_t headers_max;
-  bool too_many = false;
-  std::string_view name;
-};
-
-FieldNotes& notes_of(llhttp_t* parser) { return *static_cast<FieldNotes*>(parser->data); }
-
-int on_field_name(llhttp_t* parser, const char* at, size_t length) noexcept {
-  notes_of(parser).name = {at, length};
-  return 0;
-}
-
-int on_field_value(llhttp_t* parser, const char* at, size_t length) noexcept {
-  FieldNotes& notes = notes_of(parser);
-  if (notes.headers->size() == notes.headers_max) {
-    notes.too_many = true;
-    return -1;
-  }
-  notes.headers->add(notes.name, trim_ows({at, length}));
-  return 0;
-}
-
-// Framing is decided by http/rules: llhttp never goes beyond the head.
-int on_head_complete(llhttp_t*) noexcept { return HPE_PAUSED; }
-
-const llhttp_settings_t& head_settings() {
-  static const llhttp_settings_t settings = [] {
-    llhttp_settings_t made;
-    llhttp_settings_init(&made);
-    made.on_header_field = on_field_name;
-    made.on_header_value = on_field_value;
-    made.on_headers_complete = on_head_complete;
-    return made;
-  }();
-  return settings;
-}
-
-llhttp_errno_t execute(llhttp_t& parser, std::string_view head) {
-#if defined(WEIR_LLHTTP_SSE42)
-  if (__builtin_cpu_supports("sse4.2")) {
-    return static_cast<llhttp_errno_t>(
-        llhttp__internal_execute_sse42(&parser, head.data(), head.data() + head.size()));
-  }
-#endif
-  return llhttp_execute(&parser, head.data(), head.size());
-}
-
-Refusal refusal_of(llhttp_errno_t error) {
-  switch (error) {
-    // The start line is known to be well-formed here, so the method is a token that llhttp does
-    // not know, or that of another protocol on its grammar (RTSP).
-    case HPE_INVALID_METHOD:
-    case HPE_INVALID_CONSTANT: return {501, "method_unknown"};
-    case HPE_INVALID_HEADER_TOKEN: return {400, "header_invalid"};
-    case HPE_INVALID_CONTENT_LENGTH: return {400, "content_length_invalid"};
-    case HPE_UNEXPECTED_CONTENT_LENGTH: return {400, "content_length_conflict"};
-    case HPE_INVALID_TRANSFER_ENCODING: return {400, "transfer_encoding_not_chunked"};
-    default: return {400, "malformed"};
-  }
-}
 
 std::string_view start_line_of(std::string_view head) {
   return head.substr(0, std::min(head.find('\r'), head.size()));
@@ -125,27 +56,13 @@ Refusal split_status_line(std::string_view line, ResponseHead& out) {
 
 }  // namespace
 
-Refusal H1Parser::parse_fields(std::string_view head, bool request, HeaderList& headers,
-                               uint32_t headers_max) {
-  headers.clear();
-  FieldNotes notes{&headers, headers_max, false, {}};
-  llhttp_t parser;
-  llhttp_init(&parser, request ? HTTP_REQUEST : HTTP_RESPONSE, &head_settings());
-  parser.data = &notes;
-  const llhttp_errno_t error = execute(parser, head);
-  if (error == HPE_PAUSED) {
-    // An end that llhttp sees elsewhere than scan_head() did would be a smuggled message.
-    const bool all = llhttp_get_error_pos(&parser) == head.data() + head.size();
-    return all ? Refusal{} : Refusal{400, "malformed"};
-  }
-  if (notes.too_many) return {431, "too_many_headers"};
-  return error == HPE_OK ? Refusal{400, "malformed"} : refusal_of(error);
-}
-
 Refusal H1Parser::parse_request(std::string_view head, const HeadLimits& limits, RequestHead& out) {
   begin_body(Framing::kNone, 0, limits);
-  if (Refusal refusal = split_request_line(start_line_of(head), out)) return refusal;
-  if (Refusal refusal = parse_fields(head, true, out.headers, limits.headers)) return refusal;
+  const std::string_view line = start_line_of(head);
+  if (Refusal refusal = split_request_line(line, out)) return refusal;
+  if (!is_plain_start(out) || !split_fields(head, line.size(), out.headers, limits.headers)) {
+    if (Refusal refusal = parse_fields(head, true, out.headers, limits.headers)) return refusal;
+  }
   if (Refusal refusal = check_request(out, limits)) return refusal;
   begin_body(out.framing, out.content_length, limits);
   return {};
@@ -155,9 +72,12 @@ Refusal H1Parser::parse_response(std::string_view head, Method request_method,
                                  const HeadLimits& limits, ResponseHead& out) {
   const auto bad = [](const char* reason) { return Refusal{502, reason}; };
   begin_body(Framing::kNone, 0, limits);
-  if (Refusal refusal = split_status_line(start_line_of(head), out)) return bad(refusal.reason);
-  if (Refusal refusal = parse_fields(head, false, out.headers, limits.headers)) {
-    return bad(refusal.reason);
+  const std::string_view line = start_line_of(head);
+  if (Refusal refusal = split_status_line(line, out)) return bad(refusal.reason);
+  if (!split_fields(head, line.size(), out.headers, limits.headers)) {
+    if (Refusal refusal = parse_fields(head, false, out.headers, limits.headers)) {
+      return bad(refusal.reason);
+    }
   }
   if (Refusal refusal = check_response(out, request_method, limits)) return refusal;
   begin_body(out.framing, out.content_length, limits);
@@ -171,14 +91,6 @@ void H1Parser::begin_body(Framing framing, uint64_t length, const HeadLimits& li
   chunk_ = framing == Framing::kChunked ? Chunk::kSize : Chunk::kDone;
   trailer_bytes_left_ = limits.header_size_bytes;
   trailers_left_ = limits.headers;
-}
-
-bool is_known_method(std::string_view method) {
-  if (parse_method(method) != Method::kOther) return true;
-  for (int i = HTTP_DELETE; i <= HTTP_SOURCE; ++i) {
-    if (method == llhttp_method_name(static_cast<llhttp_method_t>(i))) return true;
-  }
-  return false;
 }
 
 H1Parser::Body H1Parser::bad(const char* reason) {
@@ -340,13 +252,6 @@ H1Parser::Body H1Parser::end_trailer_line(std::string_view line, HeaderList& tra
   const Header trailer{name, trim_ows(line.substr(colon + 1)), classify(name)};
   if (trailer_allowed(trailer)) trailers.add(trailer);
   return Body::kPiece;
-}
-
-#define WEIR_TEXT_OF(x) #x
-#define WEIR_TEXT(x) WEIR_TEXT_OF(x)
-const char* parser_version() {
-  return WEIR_TEXT(LLHTTP_VERSION_MAJOR) "." WEIR_TEXT(LLHTTP_VERSION_MINOR) "." WEIR_TEXT(
-      LLHTTP_VERSION_PATCH);
 }
 
 }  // namespace weir::http

@@ -1,8 +1,8 @@
-// HTTP/1.x bytes to messages. A head is parsed in one call, on llhttp (h1_parser.cc is the only
-// file that includes it), from memory that stays (the caller copied it to the message's arena); a
-// body piece by piece straight from the read buffer. Chunked framing is decoded here and not by
-// llhttp: its pieces, bounds and strictness are ours, in 48 bytes of state instead of 96 more, and
-// a 1-byte chunk costs nanoseconds. llhttp's callbacks only note (L6). Thread-confined.
+// HTTP/1.x bytes to messages. A head is parsed in one call (head_fields.h, h1_grammar.h), from
+// memory that stays (the caller copied it to the message's arena); a body piece by piece straight
+// from the read buffer. Chunked framing is decoded here and not by llhttp: its pieces, bounds and
+// strictness are ours, in 48 bytes of state instead of 96 more, and a 1-byte chunk costs
+// nanoseconds. Thread-confined.
 #pragma once
 
 #include <cstddef>
@@ -13,11 +13,6 @@
 #include "http/rules.h"
 
 namespace weir::http {
-
-// A method of the registry, of which weir may have its own opinion: not for check_request().
-bool is_known_method(std::string_view method);
-
-const char* parser_version();  // llhttp's, "8.1.0"
 
 // Reads one direction of one connection, message after message. Holds no memory of its own.
 class H1Parser {
@@ -62,8 +57,6 @@ class H1Parser {
     kDone
   };
 
-  static Refusal parse_fields(std::string_view head, bool request, HeaderList& headers,
-                              uint32_t headers_max);
   void begin_body(Framing framing, uint64_t length, const HeadLimits& limits);
   Body bad(const char* reason);
   Body next_chunked(std::string_view& bytes, std::string_view& piece, HeaderList& trailers);

@@ -15,8 +15,8 @@ constexpr uint64_t kNeverCopiedInRequest =
     kNeverCopied | bit(HeaderId::kHost) | bit(HeaderId::kExpect);
 
 // A head is emitted twice by the same code: counted, then written straight into reserved
-// memory. Only if that turns out unsound, has a tab, or does not fit a block, it is written a third
-// way, with each field looked at.
+// memory. Only if what was not read as it stands turns out unsound, has a tab, or does not fit a
+// block, it is written a third way, with each field looked at.
 
 class CountingSink {
  public:
@@ -32,8 +32,9 @@ class CountingSink {
     // A blank here would continue the line before.
     sound_ = sound_ && !name.empty() && is_byte(name.front(), kTokenByte);
   }
+  void put_lines(std::string_view lines) { bytes_ += lines.size(); }
   size_t bytes() const { return bytes_; }
-  size_t lines() const { return lines_; }
+  size_t lines() const { return lines_; }  // without those of put_lines()
   bool sound() const { return sound_; }
 
  private:
@@ -44,7 +45,7 @@ class CountingSink {
 
 class DirectSink {
  public:
-  explicit DirectSink(char* at) : at_(at) {}
+  explicit DirectSink(char* at) : at_(at), unseen_(at) {}
   // An empty text may be a null pointer, which memcpy() does not take.
   void put(std::string_view text) { at_ += text.copy(at_, text.size()); }
   void put_start(std::string_view text) { put(text); }
@@ -59,9 +60,26 @@ class DirectSink {
     put(value);
     end_line();
   }
+  void put_lines(std::string_view lines) {
+    look();
+    put(lines);
+    unseen_ = at_;
+  }
+  // In all but what put_lines() was given.
+  size_t control_bytes() {
+    look();
+    return control_bytes_;
+  }
 
  private:
+  void look() {
+    control_bytes_ += count_control_bytes({unseen_, static_cast<size_t>(at_ - unseen_)});
+    unseen_ = at_;
+  }
+
   char* at_;
+  char* unseen_;
+  size_t control_bytes_ = 0;
 };
 
 class CheckingSink {
@@ -82,6 +100,7 @@ class CheckingSink {
     put(value);
     end_line();
   }
+  void put_lines(std::string_view lines) { put(lines); }
   size_t dropped() const { return dropped_; }
 
  private:
@@ -98,7 +117,7 @@ size_t write_lines(const Emit& emit, Buffer& out) {
     char* const to = out.reserve(count.bytes());
     DirectSink direct(to);
     emit(direct);
-    if (count_control_bytes({to, count.bytes()}) == 2 * count.lines()) {
+    if (direct.control_bytes() == 2 * count.lines()) {
       out.commit(count.bytes());
       return 0;
     }
@@ -108,11 +127,26 @@ size_t write_lines(const Emit& emit, Buffer& out) {
   return checking.dropped();
 }
 
+// Lines as they were read go on as they are, as many at once as stood in a row.
 template <typename Sink>
 void emit_fields(const HeaderList& headers, uint64_t left_out, Sink& sink) {
+  std::string_view lines;
+  const auto put_lines = [&sink, &lines] {
+    if (!lines.empty()) sink.put_lines(lines);
+    lines = {};
+  };
   for (const Header& header : headers) {
-    if ((bit(header.id) & left_out) == 0) sink.put_field(header.name, header.value);
+    if ((bit(header.id) & left_out) != 0) continue;
+    const std::string_view line = header.line();
+    if (!line.empty() && line.data() == lines.data() + lines.size()) {
+      lines = {lines.data(), lines.size() + line.size()};
+      continue;
+    }
+    put_lines();
+    lines = line;
+    if (line.empty()) sink.put_field(header.name, header.value);
   }
+  put_lines();
 }
 
 template <typename Sink>

@@ -3,7 +3,7 @@
 #include "base/base64.h"
 #include "base/strings.h"
 #include "http/chars.h"
-#include "http/h1_parser.h"
+#include "http/h1_grammar.h"
 
 namespace weir::http {
 namespace {

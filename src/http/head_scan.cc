@@ -28,6 +28,12 @@ bool starts_fold(std::string_view window, size_t line) {
   return line < window.size() && (window[line] == ' ' || window[line] == '\t');
 }
 
+// At a CRLF behind a line that is not blank, and before what is neither a blank one nor folds.
+bool ends_plain_line(std::string_view window, size_t at) {
+  return at + 2 < window.size() && window[at] == '\r' && window[at + 1] == '\n' &&
+         window[at - 1] != '\n' && static_cast<uint8_t>(window[at + 2]) > ' ';
+}
+
 }  // namespace
 
 HeadScan scan_head(std::string_view bytes, size_t from, bool request, const HeadLimits& limits) {
@@ -51,6 +57,10 @@ HeadScan scan_head(std::string_view bytes, size_t from, bool request, const Head
 
   for (;;) {
     at = find_control(window, at);
+    if (!start_line_open && ends_plain_line(window, at)) {  // nearly always
+      at += 2;
+      continue;
+    }
     // Before any other verdict, so that it does not depend on how much has come.
     if (start_line_open && request && at - begin > start_line_max) {
       return refuse(414, "uri_too_long");

@@ -79,6 +79,14 @@ struct Header {
   std::string_view name;
   std::string_view value;  // without surrounding whitespace
   HeaderId id = HeaderId::kOther;
+  // "name: value" and CRLF stand in a row, where they were read and found sound.
+  bool in_line = false;
+
+  // All of that; empty where it would have to be written first.
+  std::string_view line() const {
+    if (!in_line) return {};
+    return {name.data(), static_cast<size_t>(value.data() + value.size() + 2 - name.data())};
+  }
 };
 
 // An arena-backed vector. Copying is explicit (copy_from) and copies the table, not the text.
@@ -101,12 +109,24 @@ class HeaderList {
     std::copy(headers.begin(), headers.end(), entries_ + size_);
     size_ += static_cast<uint32_t>(headers.size());
   }
-  void add(std::string_view name, std::string_view value, HeaderId id) {
+  void add(std::string_view name, std::string_view value, HeaderId id, bool in_line = false) {
     if (size_ == capacity_) grow();
     Header& entry = entries_[size_++];  // member by member: each fits a register
     entry.name = name;
     entry.value = value;
     entry.id = id;
+    entry.in_line = in_line;
+  }
+  // With its text.
+  void add_copy(const Header& header) {
+    const std::string_view line = header.line();
+    if (line.empty()) {
+      add(arena_->copy(header.name), arena_->copy(header.value), header.id);
+      return;
+    }
+    const char* const text = arena_->copy(line).data();
+    add({text, header.name.size()}, {text + header.name.size() + 2, header.value.size()}, header.id,
+        true);
   }
   // The first field of that name; null when there is none.
   const Header* find(HeaderId id) const;

@@ -39,8 +39,9 @@ HeadScan scan_head(std::string_view bytes, size_t from, bool request, const Head
 // The version of a start line. 505 for another well-formed one, 400 for what is none.
 Refusal check_version(std::string_view text, Version& out);
 
-// Applied by the parser to a head that scan_head() and llhttp accepted (together they vouch for
-// field syntax: names are tokens, no obs-fold, no space before the colon, no control bytes).
+// Applied by the parser to a head that scan_head() and split_fields() or llhttp accepted (together
+// they vouch for field syntax: names are tokens, no obs-fold, no space before the colon, no control
+// bytes).
 // Decides on the target's form, Host (exactly one in 1.1, valid, agreeing with absolute-form),
 // Content-Length and Transfer-Encoding in every doubtful form, Expect, Upgrade. REQUIRES method,
 // method_text, version, target (as it came) and headers, and of HTTP/2 a framing of kChunked where

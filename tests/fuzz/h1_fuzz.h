@@ -10,8 +10,10 @@
 
 #include "../unit/http/h1_support.h"
 #include "base/check.h"
+#include "http/h1_grammar.h"
 #include "http/h1_parser.h"
 #include "http/h1_writer.h"
+#include "http/head_fields.h"
 #include "http/rules.h"
 
 namespace weir::http::fuzz {
@@ -59,6 +61,23 @@ inline HeadScan scan_both_ways(std::string_view bytes, bool request, const HeadL
   WEIR_CHECK(part.end == whole.end);
   WEIR_CHECK(whole.end == 0 || part.begin == whole.begin);
   return whole;
+}
+
+// What split_fields() accepts, llhttp does, and finds the same in it. For a plain start line.
+inline void check_split(std::string_view head, bool request, const HeadLimits& limits) {
+  Arena arena(test::pool());
+  HeaderList split(arena);
+  HeaderList parsed(arena);
+  if (!split_fields(head, head.find('\r'), split, limits.headers)) return;
+  WEIR_CHECK(!parse_fields(head, request, parsed, limits.headers));
+  WEIR_CHECK(split.size() == parsed.size());
+  for (size_t i = 0; i < split.size(); ++i) {
+    const Header& a = split.begin()[i];
+    const Header& b = parsed.begin()[i];
+    WEIR_CHECK(a.name == b.name && a.value == b.value && a.id == b.id);
+    const std::string written = std::string(b.name) + ": " + std::string(b.value) + "\r\n";
+    WEIR_CHECK(a.line().empty() || a.line() == written);
+  }
 }
 
 inline void check_fields(const HeaderList& headers) {

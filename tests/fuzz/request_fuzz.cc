@@ -55,7 +55,9 @@ bool take_request(std::string_view& bytes, const HeadLimits& limits) {
   RequestHead head(arena);
   H1Parser parser;
   const std::string_view text = arena.copy(bytes.substr(scan.begin, scan.end - scan.begin));
-  if (parser.parse_request(text, limits, head)) return false;
+  const Refusal refusal = parser.parse_request(text, limits, head);
+  if (!head.path.empty() && is_plain_start(head)) fuzz::check_split(text, true, limits);
+  if (refusal) return false;
   check_accepted(head);
   check_written(head, fuzz::roomier(limits));
   bytes.remove_prefix(scan.end);

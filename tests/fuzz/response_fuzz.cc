@@ -59,9 +59,10 @@ bool take_response(std::string_view& bytes, Method method, const HeadLimits& lim
   Arena arena(test::pool());
   ResponseHead head(arena);
   H1Parser parser;
-  if (parser.parse_response(arena.copy(bytes.substr(0, scan.end)), method, limits, head)) {
-    return false;
-  }
+  const std::string_view text = arena.copy(bytes.substr(0, scan.end));
+  const Refusal refusal = parser.parse_response(text, method, limits, head);
+  if (head.status != 0) fuzz::check_split(text, false, limits);
+  if (refusal) return false;
   check_accepted(head, method);
   check_written(head, method, fuzz::roomier(limits));
   bytes.remove_prefix(scan.end);

@@ -47,7 +47,7 @@ LAYERS = {
 
 # One library, one file (or one small group). Tests and benches are free to use what they like.
 LIBRARIES = {
-    "llhttp": (r"llhttp(\.h|/)", ["src/http/h1_parser.*"]),
+    "llhttp": (r"llhttp(\.h|/)", ["src/http/h1_grammar.*"]),
     "libuv": (r"uv(\.h|/)", ["src/net/*"]),
     "nghttp2": (r"nghttp2/", ["src/http/h2_*"]),
     "OpenSSL": (r"openssl/", ["src/net/tls*"]),

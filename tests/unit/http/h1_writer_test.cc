@@ -141,6 +141,22 @@ TEST_CASE("no field can break a line, whoever put it there", "[http][writer]") {
   CHECK(written(head, "h\r\n", 0) == "GET /a__X: y HTTP/1.1\r\nHost: h__\r\n\r\n");
 }
 
+TEST_CASE("lines go on as they were read, in rows, and are checked no more", "[http][writer]") {
+  const Request request(
+      "GET / HTTP/1.1\r\nA: 1\r\nB: tab\there\r\nHost: x\r\nC:2\r\nD: 3\r\nE: 4 \r\nF: "
+      "5\r\n\r\n");
+  REQUIRE_FALSE(request.refusal);
+  const ExtraField extras[] = {{"Extra", "6"}};
+  const std::string good =
+      "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: tab\there\r\nC: 2\r\nD: 3\r\nE: 4\r\nF: 5\r\n";
+  CHECK(written(request.head, "a", 0, extras, 1) == good + "Extra: 6\r\n\r\n");
+  // One bad field takes the slow way, with the rest.
+  const ExtraField bad[] = {{"Bad", "x\ny"}, {"Extra", "6"}};
+  size_t dropped = 0;
+  CHECK(written(request.head, "a", 0, bad, 2, {}, &dropped) == good + "Extra: 6\r\n\r\n");
+  CHECK(dropped == 1);
+}
+
 TEST_CASE("a head over a block's size is written whole", "[http][writer]") {
   HeadLimits limits;
   limits.header_size_bytes = 100'000;
