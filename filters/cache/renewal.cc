@@ -15,9 +15,7 @@ namespace {
 
 http::HeaderList& copy_fields(const http::HeaderList& from, Arena& arena) {
   http::HeaderList& fields = *arena.make<http::HeaderList>(arena);
-  for (const http::Header& field : from) {
-    fields.add(arena.copy(field.name), arena.copy(field.value), field.id);
-  }
+  for (const http::Header& field : from) fields.add_copy(field);
   return fields;
 }
 

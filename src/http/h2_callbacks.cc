@@ -1,6 +1,7 @@
 #include "http/h2_callbacks.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -114,7 +115,7 @@ int H2Callbacks::on_begin_headers(nghttp2_session*, const nghttp2_frame* frame,
 int H2Callbacks::on_header(nghttp2_session*, const nghttp2_frame*, const uint8_t* name,
                            size_t name_length, const uint8_t* value, size_t value_length, uint8_t,
                            void* user) noexcept {
-  constexpr size_t kAroundField = 4;  // ": " and CRLF, where the field goes on
+  constexpr size_t kAroundField = 4;  // ": " and CRLF
   H2Session& session = session_of(user);
   if (session.block_ == nullptr) return 0;
   session.block_bytes_ += static_cast<uint32_t>(name_length + value_length + kAroundField);
@@ -130,9 +131,16 @@ int H2Callbacks::on_header(nghttp2_session*, const nghttp2_frame*, const uint8_t
     session.block_refused_ = "too_many_headers";
     return 0;
   }
-  Arena& arena = *session.fields_arena_;
-  session.block_->add(arena.copy(text_of(name, name_length)),
-                      arena.copy(text_of(value, value_length)));
+  // As a line, which is copied and written as a whole from here on.
+  auto* const line = static_cast<char*>(
+      session.fields_arena_->allocate(name_length + value_length + kAroundField, 1));
+  char* const at = line + name_length + 2;
+  std::memcpy(line, name, name_length);
+  std::memcpy(line + name_length, ": ", 2);
+  std::memcpy(at, value, value_length);
+  std::memcpy(at + value_length, "\r\n", 2);
+  const std::string_view field_name(line, name_length);
+  session.block_->add(field_name, {at, value_length}, classify(field_name), true);
   return 0;
 }
 

@@ -30,12 +30,20 @@ std::string_view* place_of(std::string_view name, bool request, Pseudo& pseudo) 
   return nullptr;
 }
 
+constexpr size_t kLineEndBytes = 2;  // CRLF
+
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 // A name or a value that HTTP/1.1 would read otherwise than HTTP/2 (RFC 9113 8.2.1, 10.3).
 const char* fault_of_field(const Header& field) {
-  if (field.name.empty() || !all_bytes(field.name, kLowerTokenByte)) return "header_name_invalid";
-  if (!is_field_value(field.value)) return "header_value_invalid";
+  const std::string_view line = field.line();
+  const std::string_view name = line.empty() ? field.name : line;
+  if (field.name.empty() || !starts_with_lower_token(name, field.name.size())) {
+    return "header_name_invalid";
+  }
+  const bool clean =
+      !line.empty() && find_control(line, field.name.size()) == line.size() - kLineEndBytes;
+  if (!clean && !is_field_value(field.value)) return "header_value_invalid";
   if (!field.value.empty() && (is_blank(field.value.front()) || is_blank(field.value.back()))) {
     return "header_value_blanks";
   }
@@ -50,7 +58,7 @@ const char* fault_of_field(const Header& field) {
   }
 }
 
-// Splits `fields` into pseudo-fields and the others, which are added to `out`.
+// Splits `fields` into pseudo-fields and the others. What is kept is copied to the arena of `out`.
 const char* split_fields(const HeaderList& fields, bool request, Pseudo& pseudo, HeaderList& out) {
   bool regular = false;
   const char* fault = nullptr;
@@ -58,7 +66,7 @@ const char* split_fields(const HeaderList& fields, bool request, Pseudo& pseudo,
     if (field.name.empty() || field.name.front() != ':') {
       regular = true;
       if (fault == nullptr) fault = fault_of_field(field);
-      out.add(field);
+      out.add_copy(fault == nullptr ? field : Header{field.name, field.value, field.id});
       continue;
     }
     std::string_view* const place = place_of(field.name, request, pseudo);
@@ -68,7 +76,7 @@ const char* split_fields(const HeaderList& fields, bool request, Pseudo& pseudo,
       fault = "pseudo_header_twice";
     } else {
       // An empty value is one that came: it must not look like none.
-      *place = field.value.data() == nullptr ? std::string_view("") : field.value;
+      *place = field.value.empty() ? std::string_view("") : out.arena().copy(field.value);
       if (regular) fault = "pseudo_header_late";
     }
   }
@@ -208,8 +216,7 @@ H2Refusal read_h2_trailers(const HeaderList& fields, HeaderList& out) {
   for (const Header& field : fields) {
     if (!field.name.empty() && field.name.front() == ':') return malformed("pseudo_header_late");
     if (const char* fault = fault_of_field(field)) return malformed(fault);
-    if (!trailer_allowed(field)) continue;
-    out.add(out.arena().copy(field.name), out.arena().copy(field.value), field.id);
+    if (trailer_allowed(field)) out.add_copy(field);
   }
   return {};
 }

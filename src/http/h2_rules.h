@@ -16,9 +16,10 @@ struct H2Refusal : Refusal {
   bool malformed = false;
 };
 
-// `fields` in the order in which they came; their text must outlive `out`. Fills all of `out`, also
-// as far as it can of what it refuses, for the log. `end`: no body follows. `connect_protocol`:
-// RFC 8441 was offered; a CONNECT to a websocket becomes the GET of an upgrade.
+// `fields` in the order in which they came; what is kept of their text is copied to the arena of
+// `out`. Fills all of `out`, also as far as it can of what it refuses, for the log. `end`: no body
+// follows. `connect_protocol`: RFC 8441 was offered; a CONNECT to a websocket becomes the GET of an
+// upgrade.
 //
 // `out.framing` is kLength with a content-length, else kChunked when a body follows: its end is the
 // end of the stream. Crumbs of cookies are joined (RFC 9113 8.2.3).

@@ -147,7 +147,7 @@ void H2Session::keep_open_block() {
   fields_arena_ = &before == &fields_arenas_[0] ? &fields_arenas_[1] : &fields_arenas_[0];
   auto* const kept = fields_arena_->make<HeaderList>(*fields_arena_);
   for (const Header& field : *block_) {
-    kept->add(fields_arena_->copy(field.name), fields_arena_->copy(field.value), field.id);
+    kept->add_copy(field);
   }
   block_ = kept;
   before.reset();

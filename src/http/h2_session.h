@@ -99,7 +99,7 @@ struct H2Event {
   H2Code code = H2Code::kNoError;
   int32_t id = 0;                // 0: of the connection
   H2Stream* stream = nullptr;    // null: of none, or not attached when it came (see find())
-  HeaderList* fields = nullptr;  // in the session's memory: until clear_events()
+  HeaderList* fields = nullptr;  // in the session's memory: until clear_events(). Not judged yet
   std::string_view data = {};    // a view of the bytes given to receive()
 };
 

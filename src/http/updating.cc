@@ -45,11 +45,10 @@ bool may_freshen(const Validators& stored, const Validators& not_modified) {
 
 void freshen(const CachePolicy& policy, HeaderList& stored, const HeaderList& news,
              const CacheControl& says) {
-  Arena& arena = stored.arena();
-  HeaderList kept(arena);
+  HeaderList kept(stored.arena());
   for (const Header& field : news) {
     if (describes_content(field) || !is_kept(policy, field, news, says)) continue;
-    kept.add(arena.copy(field.name), arena.copy(field.value), field.id);
+    kept.add_copy(field);
   }
   stored.remove_if([&kept](const Header& old) { return kept.find(old.name) != nullptr; });
   for (const Header& field : kept) stored.add(field);

@@ -138,9 +138,7 @@ void Exchange::repeat(Exchange& asker) {
   if (!from.query.empty()) request_.query = request_.target.substr(from.path.size() + 1);
   request_.authority = arena_.copy(from.authority);
   request_.host = arena_.copy(from.host);
-  for (const http::Header& field : from.headers) {
-    request_.headers.add(arena_.copy(field.name), arena_.copy(field.value), field.id);
-  }
+  for (const http::Header& field : from.headers) request_.headers.add_copy(field);
 }
 
 void Exchange::start_fetch() {

@@ -34,14 +34,9 @@ void H2ClientStream::begin(const http::H2Event& head) {
   ProxyWorker& worker = connection_.worker();
   request_ended_ = head.last;
   exchange_ = std::make_unique<Exchange>(worker, *this);
-  Arena& arena = exchange_->arena();
-  http::HeaderList fields(arena);
-  for (const http::Header& field : *head.fields) {
-    fields.add(arena.copy(field.name), arena.copy(field.value), field.id);
-  }
   http::RequestHead& request = exchange_->request();
   http::H2Refusal refusal =
-      http::read_h2_request(fields, head.last, true, config().limits, request);
+      http::read_h2_request(*head.fields, head.last, true, config().limits, request);
   if (head.refused != nullptr) refusal = {{431, head.refused}, false};
   if (refusal) {
     refuse(refusal);

@@ -57,7 +57,7 @@ void Shadow::take_head(const upstream::OutgoingHead& sent, std::optional<uint64_
   head_.host = arena_.copy(from.host);
   for (const http::Header& field : from.headers) {
     if ((http::bit(field.id) & sent.skip_mask) != 0) continue;
-    head_.headers.add(arena_.copy(field.name), arena_.copy(field.value), field.id);
+    head_.headers.add_copy(field);
   }
   const size_t bytes = (sent.extras_count + 1) * sizeof(http::ExtraField);
   extras_ = static_cast<http::ExtraField*>(arena_.allocate(bytes, alignof(http::ExtraField)));
@@ -95,9 +95,7 @@ void Shadow::take_body(const Buffer& held) {
 void Shadow::complete(const http::HeaderList* trailers) {
   if (trailers != nullptr) {
     trailers_ = arena_.make<http::HeaderList>(arena_);
-    for (const http::Header& field : *trailers) {
-      trailers_->add(arena_.copy(field.name), arena_.copy(field.value), field.id);
-    }
+    for (const http::Header& field : *trailers) trailers_->add_copy(field);
   }
   phase_ = Phase::kReady;
   shadows_.queue(*this);

@@ -129,13 +129,8 @@ void H2Call::on_head(const http::H2Event& event, bool ends) {
   }
   arm_read();
   http::ResponseHead& head = user_->next_response_head();
-  Arena& arena = head.headers.arena();
-  http::HeaderList fields(arena);
-  for (const http::Header& field : *event.fields) {
-    fields.add(arena.copy(field.name), arena.copy(field.value), field.id);
-  }
   if (const http::Refusal refusal =
-          http::read_h2_response(fields, ends, method_, kResponseLimits, head)) {
+          http::read_h2_response(*event.fields, ends, method_, kResponseLimits, head)) {
     fail_malformed(refusal.reason);
     return;
   }
