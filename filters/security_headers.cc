@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "base/strings.h"
@@ -91,7 +92,7 @@ void apply(const SecurityHeaders& edits, bool https, bool nonce_holds,
     return false;
   });
   if (present == 0 && edits.constant) {
-    return headers.add(https ? edits.added_over_tls : edits.added_in_clear);
+    return headers.add(std::span(edits.added).subspan(https ? 0 : edits.in_clear));
   }
   for (size_t i = 0; i < edits.fields.size(); ++i) {
     const SecurityField& field = edits.fields[i];

@@ -49,8 +49,11 @@ struct SecurityHeaders {
   std::vector<SecurityField> fields;         // one per name
   std::array<uint64_t, 64> by_size = {};     // those whose names have n bytes, modulo 64, as bits
   bool constant = true;                      // no value asks for the request
-  std::vector<http::Header> added_in_clear;  // to an answer that has none of them
-  std::vector<http::Header> added_over_tls;
+  // What an answer gets that has none of them: one list, whose part from `in_clear` on is for all.
+  // Their lines stand in a row, so that they are written at once.
+  std::string lines;
+  std::vector<http::Header> added;
+  size_t in_clear = 0;
 };
 
 // Null after reporting.

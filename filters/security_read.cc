@@ -8,6 +8,7 @@
 #include "filters/header_name.h"
 #include "filters/security_headers.h"
 #include "filters/security_sets.h"
+#include "http/rules.h"
 
 namespace weir::filters {
 
@@ -123,15 +124,36 @@ class Reader {
       field.https_only = iequals(field.name, kHsts);
       edits->by_size[field.name.size() & 63] |= uint64_t{1} << i;
       edits->constant = edits->constant && field.value.is_constant();
-      if (field.mode == SecurityMode::kRemove || !field.value.is_constant()) continue;
-      const http::Header header = {field.name, field.value.constant(), field.id};
-      edits->added_over_tls.push_back(header);
-      if (!field.https_only) edits->added_in_clear.push_back(header);
     }
+    add_constants(true, *edits);
+    edits->in_clear = edits->added.size();
+    add_constants(false, *edits);
+    write_lines(*edits);
     return edits;
   }
 
  private:
+  static void add_constants(bool https_only, SecurityHeaders& edits) {
+    for (const SecurityField& field : edits.fields) {
+      if (field.https_only != https_only || field.mode == SecurityMode::kRemove) continue;
+      if (!field.value.is_constant()) continue;
+      edits.added.push_back({field.name, field.value.constant(), field.id});
+    }
+  }
+
+  static void write_lines(SecurityHeaders& edits) {
+    for (const http::Header& header : edits.added) {
+      edits.lines.append(header.name).append(": ").append(header.value).append("\r\n");
+    }
+    const char* at = edits.lines.data();
+    for (http::Header& header : edits.added) {
+      header.in_line = http::is_token(header.name) && http::is_field_value(header.value);
+      header.name = {at, header.name.size()};
+      header.value = {at + header.name.size() + 2, header.value.size()};
+      at += header.name.size() + header.value.size() + 4;
+    }
+  }
+
   bool is_named(std::string_view name) const {
     return std::any_of(named_.begin(), named_.end(),
                        [name](const std::string& one) { return iequals(one, name); });
