@@ -111,11 +111,18 @@ ALL = (
     Scenario("syscalls", "syscalls per request (strace -c -f), 1 KB bodies, 64 connections",
              kind=SYSCALLS, requests=40000, without=("responder",), metric=CALLS,
              targets=(Target(OWN, 4.2),)),
+    Scenario("calls", "syscalls per request as above, with 1, 2 and 4 workers", kind=SYSCALLS,
+             requests=40000, variants=WORKERS, without=peers.FLOORS, metric=CALLS,
+             targets=(Target(BASE, 1.05),)),
     Scenario("slow", "p99 at 2000 requests/s beside 1000 slow heads, 1000 slow readers and 1000 "
              "silent clients", kind=SLOW, without=tuple(n for n in peers.KNOWN if n != "weir"),
              metric=P99_RATIO, targets=(Target(OWN, 2.0),)),
     Scenario("workers", "1 KB bodies, keep-alive, 64 connections, with 1, 2 and 4 workers",
              variants=WORKERS, without=peers.FLOORS, targets=(Target(BASE, 1.05),)),
+    # Where four workers have as many connections each as one has above.
+    Scenario("workers256", "1 KB bodies, keep-alive, 256 connections, with 1, 2 and 4 workers",
+             connections=256, setup=peers.Setup(keepalive=256), variants=WORKERS,
+             without=peers.FLOORS, targets=(Target(BASE, 1.05),)),
     Scenario("tls", "TLS: 1 KB bodies, keep-alive, 64 connections", setup=TLS,
              without=peers.FLOORS, targets=(Target(BEST, 0.82),)),
     Scenario("h2", "TLS, HTTP/2: 1 KB bodies, 16 connections with 16 streams each", kind=H2LOAD,
