@@ -52,6 +52,19 @@ TEST_CASE("chars: a name of HTTP/2 has no capitals") {
     const bool capital = byte >= 'A' && byte <= 'Z';
     CHECK(is_byte(byte, kLowerTokenByte) == (is_byte(byte, kTokenByte) && !capital));
   }
+  // Every byte at every place, whatever follows the name.
+  for (size_t size = 1; size <= 36; ++size) {
+    for (size_t place = 0; place < size; ++place) {
+      for (int c = 0; c < 256; ++c) {
+        std::string text(size, 'x');
+        text[place] = static_cast<char>(c);
+        const bool expected = all_bytes(text, kLowerTokenByte);
+        CAPTURE(size, place, c);
+        REQUIRE(starts_with_lower_token(text, size) == expected);
+        REQUIRE(starts_with_lower_token(text + ": Some Value\r\n", size) == expected);
+      }
+    }
+  }
 }
 
 }  // namespace
