@@ -33,7 +33,8 @@ const char* token_end(const char* at, const char* end) {
   return at;
 }
 
-// The first control byte from `at` on: there is one before `end`.
+// The first control byte from `at` on: there is one before `end`. find_control() has to be ready
+// for a text that ends without.
 const char* control_byte(const char* at, const char* end) {
 #if defined(__SSE2__)
   for (; end - at >= 16; at += 16) {
@@ -73,7 +74,8 @@ bool split_fields(std::string_view head, size_t start_line_bytes, HeaderList& he
     const bool has_blanks = is_ows(*from) || is_ows(cr[-1]);
     const std::string_view value = has_blanks ? trim_ows(whole) : whole;
     const HeaderId id = classify(name);
-    if ((bit(id) & kFramingMask) != 0 && (++framings > 1 || !is_plain_framing(id, value))) {
+    if ((bit(id) & kFramingMask) != 0 &&
+        (++framings > 1 || has_blanks || !is_plain_framing(id, value))) {
       return false;
     }
     headers.add(name, value, id, from == colon + 2 && value.size() == whole.size());

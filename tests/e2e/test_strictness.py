@@ -18,6 +18,7 @@ REFUSED = {
     "two equal cls": (400, P + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc"),
     "cl list": (400, P + b"Content-Length: 3, 3\r\n\r\nabc"),
     "cl plus": (400, P + b"Content-Length: +3\r\n\r\nabc"),
+    "cl tab": (400, P + b"Content-Length: 3\t\r\n\r\nabc"),
     "cl minus": (400, P + b"Content-Length: -1\r\n\r\n"),
     "cl hex": (400, P + b"Content-Length: 0x3\r\n\r\nabc"),
     "cl space inside": (400, P + b"Content-Length: 1 0\r\n\r\nabc"),

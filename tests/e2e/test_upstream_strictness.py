@@ -36,6 +36,7 @@ BAD_HEADS = {
     "two equal cls": H + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok",
     "cl list": H + b"Content-Length: 2, 2\r\n\r\nok",
     "cl plus": H + b"Content-Length: +2\r\n\r\nok",
+    "cl tab": H + b"Content-Length: 2\t\r\n\r\nok",
     "cl minus": H + b"Content-Length: -2\r\n\r\nok",
     "cl hex": H + b"Content-Length: 0x2\r\n\r\nok",
     "cl empty": H + b"Content-Length:\r\n\r\nok",

@@ -75,6 +75,7 @@ TEST_CASE("what is not plain is left to llhttp", "[http][fields]") {
          {": v\r\n", "A\r\n", "A : v\r\n", "A(: v\r\n", "A\"b: v\r\n", "A\x80: v\r\n",
           "A: 1\r\nB\r\nC: 1\r\n", "Content-Length: 3\r\nContent-Length: 3\r\n",
           "Content-Length: 3, 3\r\n", "Content-Length: +3\r\n", "Content-Length:\r\n",
+          "Content-Length: 3\t\r\n", "Content-Length: 3 \t\r\n", "Content-Length:  3\r\n",
           "Content-Length: 3 3\r\n", "Content-Length: 1234567890123456789\r\n",
           "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
           "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip\r\n",
