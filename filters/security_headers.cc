@@ -45,6 +45,7 @@ class Factory : public proxy::FilterFactory {
  public:
   explicit Factory(std::shared_ptr<const SecurityHeaders> edits) : edits_(std::move(edits)) {}
   std::string_view name() const override { return "security_headers"; }
+  proxy::FilterParts parts() const override { return proxy::parts_of<SecurityHeadersFilter>(); }
   proxy::Filter* create(Arena& arena) const override {
     return arena.make<SecurityHeadersFilter>(*edits_);
   }
@@ -83,7 +84,7 @@ void apply(const SecurityHeaders& edits, bool https, bool nonce_holds,
     for (uint64_t left = edits.by_size[header.name.size() & 63]; left != 0; left &= left - 1) {
       const auto i = static_cast<size_t>(std::countr_zero(left));
       const SecurityField& field = edits.fields[i];
-      if (!iequals(field.name, header.name)) continue;
+      if (!header.is(field.id, field.name)) continue;
       if (field.mode == SecurityMode::kOverride || field.mode == SecurityMode::kRemove) return true;
       if (field.https_only && !https) return true;
       present |= uint64_t{1} << i;

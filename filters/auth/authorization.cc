@@ -19,7 +19,8 @@ Authorization find_authorization(const http::HeaderList& headers, std::string_vi
   }
   if (only == nullptr) return {};
   const std::string_view value = only->value;
-  const size_t end = std::min(value.find_first_of(" \t"), value.size());
+  size_t end = 0;
+  while (end < value.size() && !is_ows(value[end])) ++end;
   if (!iequals(value.substr(0, end), scheme)) return {};
   return {State::kGiven, trim_ows(value.substr(end))};
 }

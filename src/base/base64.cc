@@ -8,14 +8,18 @@ namespace weir {
 namespace {
 
 constexpr uint8_t kValueBits = 0x3f;
-constexpr uint8_t kNone = 0xff;
-using Values = std::array<uint8_t, 256>;
+constexpr uint32_t kNone = 1u << 31;
+// What a digit says in each place of its group of four.
+using Values = std::array<std::array<uint32_t, 256>, 4>;
 
 constexpr Values values_of(std::string_view digits) {
   Values values = {};
-  values.fill(kNone);
-  for (size_t i = 0; i < digits.size(); ++i) {
-    values[static_cast<unsigned char>(digits[i])] = static_cast<uint8_t>(i);
+  for (size_t place = 0; place < 4; ++place) {
+    values[place].fill(kNone);
+    for (size_t i = 0; i < digits.size(); ++i) {
+      values[place][static_cast<unsigned char>(digits[i])] = static_cast<uint32_t>(i)
+                                                             << (18 - 6 * place);
+    }
   }
   return values;
 }
@@ -39,31 +43,29 @@ bool decode_base64(Base64 form, std::string_view text, std::span<char> out, size
   const size_t bytes = text.size() / 4 * 3 + (rest == 0 ? 0 : rest - 1);
   if (rest == 1 || bytes > out.size()) return false;
   const Values& values = form == Base64::kUrl ? kUrlValues : kStandardValues;
-  uint8_t seen = 0;
-  const auto value_of = [&values, &seen](char c) {
-    const uint8_t value = values[static_cast<unsigned char>(c)];
-    seen |= value;
-    return uint32_t{value};
+  const auto value_of = [&values, text](size_t at, size_t place) {
+    return values[place][static_cast<unsigned char>(text[at + place])];
   };
+  uint32_t seen = 0;
   char* to = out.data();
   size_t at = 0;
   for (; at + 4 <= text.size(); at += 4, to += 3) {
-    const uint32_t bits = value_of(text[at]) << 18 | value_of(text[at + 1]) << 12 |
-                          value_of(text[at + 2]) << 6 | value_of(text[at + 3]);
+    const uint32_t bits = value_of(at, 0) | value_of(at, 1) | value_of(at, 2) | value_of(at, 3);
+    seen |= bits;
     to[0] = static_cast<char>(bits >> 16);
     to[1] = static_cast<char>(bits >> 8);
     to[2] = static_cast<char>(bits);
   }
   uint32_t left = 0;  // what no byte has taken has to be zero
   if (rest != 0) {
-    const uint32_t bits = value_of(text[at]) << 12 | value_of(text[at + 1]) << 6 |
-                          (rest == 3 ? value_of(text[at + 2]) : 0);
-    to[0] = static_cast<char>(bits >> 10);
-    if (rest == 3) to[1] = static_cast<char>(bits >> 2);
-    left = bits & (rest == 3 ? 0x3 : 0x3ff);
+    const uint32_t bits = value_of(at, 0) | value_of(at, 1) | (rest == 3 ? value_of(at, 2) : 0);
+    seen |= bits;
+    to[0] = static_cast<char>(bits >> 16);
+    if (rest == 3) to[1] = static_cast<char>(bits >> 8);
+    left = bits & (rest == 3 ? 0xff : 0xffff);
   }
   size = bytes;
-  return (seen & ~kValueBits) == 0 && left == 0;
+  return (seen & kNone) == 0 && left == 0;
 }
 
 bool decode_base64(Base64 form, std::string_view text, std::string& out) {

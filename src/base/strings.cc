@@ -2,12 +2,21 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <vector>
 
 namespace weir {
 
 bool iequals_same_size(std::string_view a, std::string_view b) {
-  for (size_t i = 0; i < a.size(); ++i) {
+  size_t i = 0;
+  for (uint64_t x = 0, y = 0; i + sizeof(x) <= a.size(); i += sizeof(x)) {
+    std::memcpy(&x, a.data() + i, sizeof(x));
+    std::memcpy(&y, b.data() + i, sizeof(y));
+    constexpr uint64_t kCaseBits = 0x2020202020202020;
+    if (((x ^ y) & ~kCaseBits) != 0) return false;
+    if (x != y) break;  // in the case of letters, or in what is no letter
+  }
+  for (; i < a.size(); ++i) {
     if (a[i] != b[i] && to_lower(a[i]) != to_lower(b[i])) return false;
   }
   return true;

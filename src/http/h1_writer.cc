@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/check.h"
 #include "base/strings.h"
 #include "http/chars.h"
 #include "http/rules.h"
@@ -14,49 +15,27 @@ constexpr uint64_t kNeverCopied = kHopByHopMask | bit(HeaderId::kContentLength);
 constexpr uint64_t kNeverCopiedInRequest =
     kNeverCopied | bit(HeaderId::kHost) | bit(HeaderId::kExpect);
 
-// A head is emitted twice by the same code: counted, then written straight into reserved
-// memory. Only if what was not read as it stands turns out unsound, has a tab, or does not fit a
-// block, it is written a third way, with each field looked at.
+// What the writer adds of its own at most, without the texts it is given: framing, the fields of an
+// upgrade or TE, "Date", colons and ends of lines.
+constexpr size_t kOwnBytesMax = 160;
 
-class CountingSink {
- public:
-  void put(std::string_view text) { bytes_ += text.size(); }
-  void put_start(std::string_view text) { put(text); }
-  void end_line() {
-    bytes_ += 2;
-    ++lines_;
-  }
-  void put_field(std::string_view name, std::string_view value) {
-    bytes_ += name.size() + value.size() + 4;
-    ++lines_;
-    // A blank here would continue the line before.
-    sound_ = sound_ && !name.empty() && is_byte(name.front(), kTokenByte);
-  }
-  void put_lines(std::string_view lines) { bytes_ += lines.size(); }
-  size_t bytes() const { return bytes_; }
-  size_t lines() const { return lines_; }  // without those of put_lines()
-  bool sound() const { return sound_; }
-
- private:
-  size_t bytes_ = 0;
-  size_t lines_ = 0;
-  bool sound_ = true;
-};
+// A head is emitted straight into reserved memory. Only if what was not read as it stands turns out
+// unsound, has a tab, or might not fit a block, it is written once more, with each field looked at.
 
 class DirectSink {
  public:
-  explicit DirectSink(char* at) : at_(at), unseen_(at) {}
-  // An empty text may be a null pointer, which memcpy() does not take.
-  void put(std::string_view text) { at_ += text.copy(at_, text.size()); }
+  explicit DirectSink(char* at) : from_(at), at_(at), unseen_(at) {}
+  void put(std::string_view text) { at_ = put_text(at_, text); }
   void put_start(std::string_view text) { put(text); }
   void end_line() {
-    std::memcpy(at_, "\r\n", 2);
-    at_ += 2;
+    put("\r\n");
+    ++lines_;
   }
   void put_field(std::string_view name, std::string_view value) {
+    // A blank here would continue the line before.
+    sound_ = sound_ && !name.empty() && is_byte(name.front(), kTokenByte);
     put(name);
-    std::memcpy(at_, ": ", 2);
-    at_ += 2;
+    put(": ");
     put(value);
     end_line();
   }
@@ -65,11 +44,12 @@ class DirectSink {
     put(lines);
     unseen_ = at_;
   }
-  // In all but what put_lines() was given.
-  size_t control_bytes() {
+  // With no control byte but the ends of lines, in all but what put_lines() was given.
+  bool is_sound() {
     look();
-    return control_bytes_;
+    return sound_ && control_bytes_ == 2 * lines_;
   }
+  size_t bytes() const { return static_cast<size_t>(at_ - from_); }
 
  private:
   void look() {
@@ -77,9 +57,12 @@ class DirectSink {
     unseen_ = at_;
   }
 
+  char* const from_;
   char* at_;
   char* unseen_;
   size_t control_bytes_ = 0;
+  size_t lines_ = 0;  // without those of put_lines()
+  bool sound_ = true;
 };
 
 class CheckingSink {
@@ -108,17 +91,16 @@ class CheckingSink {
   size_t dropped_ = 0;
 };
 
-// Calls emit(sink) as often as needed; see above. Returns the number of fields left out.
+// Calls emit(sink) as often as needed; see above. It writes no more than `bytes_max`. Returns the
+// number of fields left out.
 template <typename Emit>
-size_t write_lines(const Emit& emit, Buffer& out) {
-  CountingSink count;
-  emit(count);
-  if (count.sound() && count.bytes() <= Block::capacity()) {
-    char* const to = out.reserve(count.bytes());
-    DirectSink direct(to);
+size_t write_lines(const Emit& emit, size_t bytes_max, Buffer& out) {
+  if (bytes_max <= Block::capacity()) {
+    DirectSink direct(out.reserve(bytes_max));
     emit(direct);
-    if (direct.control_bytes() == 2 * count.lines()) {
-      out.commit(count.bytes());
+    WEIR_ASSERT(direct.bytes() <= bytes_max);
+    if (direct.is_sound()) {
+      out.commit(direct.bytes());
       return 0;
     }
   }
@@ -130,28 +112,34 @@ size_t write_lines(const Emit& emit, Buffer& out) {
 // Lines as they were read go on as they are, as many at once as stood in a row.
 template <typename Sink>
 void emit_fields(const HeaderList& headers, uint64_t left_out, Sink& sink) {
-  std::string_view lines;
-  const auto put_lines = [&sink, &lines] {
-    if (!lines.empty()) sink.put_lines(lines);
-    lines = {};
-  };
+  const char* from = nullptr;
+  const char* to = nullptr;
   for (const Header& header : headers) {
     if ((bit(header.id) & left_out) != 0) continue;
-    const std::string_view line = header.line();
-    if (!line.empty() && line.data() == lines.data() + lines.size()) {
-      lines = {lines.data(), lines.size() + line.size()};
+    if (header.in_line && header.name.data() == to) {
+      to += header.line_bytes();
       continue;
     }
-    put_lines();
-    lines = line;
-    if (line.empty()) sink.put_field(header.name, header.value);
+    if (from != to) sink.put_lines({from, static_cast<size_t>(to - from)});
+    from = to = header.name.data();
+    if (header.in_line) {
+      to += header.line_bytes();
+    } else {
+      sink.put_field(header.name, header.value);
+    }
   }
-  put_lines();
+  if (from != to) sink.put_lines({from, static_cast<size_t>(to - from)});
 }
 
 template <typename Sink>
 void emit_extras(const ExtraField* extras, size_t count, Sink& sink) {
   for (size_t i = 0; i < count; ++i) sink.put_field(extras[i].name, extras[i].value);
+}
+
+size_t line_bytes(const ExtraField* extras, size_t count) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; ++i) bytes += extras[i].name.size() + extras[i].value.size() + 4;
+  return bytes;
 }
 
 template <typename Sink>
@@ -174,6 +162,9 @@ size_t write_request_head(const RequestHead& head, std::string_view host, uint64
   char digits[20];
   const std::string_view length(digits, format_u64(head.content_length, digits));
   const bool keeps_te = head.version == Version::kHttp2 && wants_trailers(head.headers);
+  const size_t texts = head.method_text.size() + head.target.size() + host.size() +
+                       head.headers.line_bytes() + line_bytes(extras, extras_count) +
+                       upgrade.size();
   const auto emit = [&](auto& sink) {
     sink.put_start(head.method_text);
     sink.put(" ");
@@ -194,7 +185,7 @@ size_t write_request_head(const RequestHead& head, std::string_view host, uint64
     }
     sink.end_line();
   };
-  return write_lines(emit, out);
+  return write_lines(emit, texts + kOwnBytesMax, out);
 }
 
 size_t write_response_head(const ResponseHead& head, const ResponseFraming& framing,
@@ -208,6 +199,8 @@ size_t write_response_head(const ResponseHead& head, const ResponseFraming& fram
   const std::string_view reason = head.reason.empty() ? default_reason(head.status) : head.reason;
   const uint64_t kept = framing.keep_content_length ? bit(HeaderId::kContentLength) : 0;
   const bool needs_date = !date.empty() && head.headers.find(HeaderId::kDate) == nullptr;
+  const size_t texts = reason.size() + head.headers.line_bytes() +
+                       line_bytes(extras, extras_count) + date.size() + upgrade.size();
   const auto emit = [&](auto& sink) {
     sink.put("HTTP/1.1 ");
     sink.put(status_text);
@@ -227,7 +220,7 @@ size_t write_response_head(const ResponseHead& head, const ResponseFraming& fram
     }
     sink.end_line();
   };
-  return write_lines(emit, out);
+  return write_lines(emit, texts + kOwnBytesMax, out);
 }
 
 size_t format_chunk_size(uint64_t bytes, char* out) {
@@ -246,7 +239,7 @@ size_t write_last_chunk(const HeaderList* trailers, Buffer& out) {
     if (trailers != nullptr) emit_fields(*trailers, kNeverCopied, sink);
     sink.end_line();
   };
-  return write_lines(emit, out);
+  return write_lines(emit, (trailers == nullptr ? 0 : trailers->line_bytes()) + kOwnBytesMax, out);
 }
 
 std::string_view default_reason(int status) {

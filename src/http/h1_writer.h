@@ -1,8 +1,8 @@
-// Messages to HTTP/1.1 bytes: sizes are computed first, so nothing is ever cut. Emits framing
-// itself and the chunk terminator once. Names are tokens (rules.h); whatever a field holds, it can
-// not break its line: one with a control byte other than tab is left out and counted in the result.
-// What a start line is made of (method, target, reason, host) has been checked by rules; a control
-// byte that a later hand put there is written as "_".
+// Messages to HTTP/1.1 bytes: room for all of it is taken first, so nothing is ever cut. Emits
+// framing itself and the chunk terminator once. Names are tokens (rules.h); whatever a field holds,
+// it can not break its line: one with a control byte other than tab is left out and counted in the
+// result. What a start line is made of (method, target, reason, host) has been checked by rules; a
+// control byte that a later hand put there is written as "_".
 #pragma once
 
 #include <cstddef>

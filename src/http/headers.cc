@@ -172,12 +172,18 @@ const Header* HeaderList::find(std::string_view name) const {
 }
 
 void HeaderList::set(std::string_view name, std::string_view value) {
-  remove(name);
-  add(name, value);
+  const HeaderId id = classify(name);
+  Header* const end = entries_ + size_;
+  const auto is_it = [name, id](const Header& header) { return header.is(id, name); };
+  Header* const first = std::find_if(entries_, end, is_it);
+  if (first == end) return add(name, value, id);
+  *first = {name, value, id};
+  size_ = static_cast<uint32_t>(std::remove_if(first + 1, end, is_it) - entries_);
 }
 
 void HeaderList::remove(std::string_view name) {
-  remove_if([name](const Header& header) { return iequals(header.name, name); });
+  const HeaderId id = classify(name);
+  remove_if([name, id](const Header& header) { return header.is(id, name); });
 }
 
 void HeaderList::remove(HeaderId id) {

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/arena.h"
+#include "base/strings.h"
 
 namespace weir::http {
 
@@ -81,11 +82,18 @@ struct Header {
   HeaderId id = HeaderId::kOther;
   // "name: value" and CRLF stand in a row, where they were read and found sound.
   bool in_line = false;
+  // A secret of the peer's, which no compression may keep for others to guess at (RFC 7541 7.1.3).
+  bool never_indexed = false;
 
+  // Of that name, which is classified as `id_of`.
+  bool is(HeaderId id_of, std::string_view its_name) const {
+    return id == id_of && (id != HeaderId::kOther || iequals(name, its_name));
+  }
+  size_t line_bytes() const { return name.size() + value.size() + 4; }
   // All of that; empty where it would have to be written first.
   std::string_view line() const {
     if (!in_line) return {};
-    return {name.data(), static_cast<size_t>(value.data() + value.size() + 2 - name.data())};
+    return {name.data(), line_bytes()};
   }
 };
 
@@ -103,35 +111,46 @@ class HeaderList {
 
   // The text must outlive the list: copy it to the arena first where it does not.
   void add(std::string_view name, std::string_view value) { add(name, value, classify(name)); }
-  void add(const Header& header) { add(header.name, header.value, header.id); }
+  void add(const Header& header) {
+    add(header.name, header.value, header.id, false, header.never_indexed);
+  }
   void add(std::span<const Header> headers) {
     while (capacity_ - size_ < headers.size()) grow();
     std::copy(headers.begin(), headers.end(), entries_ + size_);
     size_ += static_cast<uint32_t>(headers.size());
   }
-  void add(std::string_view name, std::string_view value, HeaderId id, bool in_line = false) {
+  void add(std::string_view name, std::string_view value, HeaderId id, bool in_line = false,
+           bool never_indexed = false) {
     if (size_ == capacity_) grow();
     Header& entry = entries_[size_++];  // member by member: each fits a register
     entry.name = name;
     entry.value = value;
     entry.id = id;
     entry.in_line = in_line;
+    entry.never_indexed = never_indexed;
   }
   // With its text.
   void add_copy(const Header& header) {
     const std::string_view line = header.line();
     if (line.empty()) {
-      add(arena_->copy(header.name), arena_->copy(header.value), header.id);
+      add(arena_->copy(header.name), arena_->copy(header.value), header.id, false,
+          header.never_indexed);
       return;
     }
     const char* const text = arena_->copy(line).data();
     add({text, header.name.size()}, {text + header.name.size() + 2, header.value.size()}, header.id,
-        true);
+        true, header.never_indexed);
+  }
+  // Of all fields as lines.
+  size_t line_bytes() const {
+    size_t bytes = 0;
+    for (const Header& header : *this) bytes += header.line_bytes();
+    return bytes;
   }
   // The first field of that name; null when there is none.
   const Header* find(HeaderId id) const;
   const Header* find(std::string_view name) const;
-  // Removes every field of that name, then adds one.
+  // One field of that name, in the place of the first that there was; the others go.
   void set(std::string_view name, std::string_view value);
   void remove(std::string_view name);
   void remove(HeaderId id);

@@ -17,6 +17,20 @@ TEST_CASE("case is that of ASCII and nothing else") {
   CHECK_FALSE(iequals("[", "{"));  // 0x20 apart, but no letters
   CHECK_FALSE(iequals("@", "`"));
   CHECK_FALSE(iequals("\xc4", "\xe4"));  // Latin-1 letters are not ours to fold
+  for (size_t size = 1; size <= 20; ++size) {
+    const std::string text(size, 'k');
+    const std::string marks(size, '`');
+    for (size_t at = 0; at < size; ++at) {
+      std::string other = text;
+      other[at] = 'K';
+      CHECK(iequals(text, other));
+      other[size - 1 - at] = 'j';
+      CHECK_FALSE(iequals(text, other));
+      other = marks;
+      other[at] = '@';
+      CHECK_FALSE(iequals(marks, other));
+    }
+  }
 }
 
 TEST_CASE("optional whitespace is spaces and tabs, at the ends only") {
@@ -90,6 +104,18 @@ TEST_CASE("the closest word is offered for a slip, not for another word") {
   CHECK(edit_distance("kitten", "sitting") == 3);
   CHECK(edit_distance("", "abc") == 3);
   CHECK(edit_distance("same", "same") == 0);
+}
+
+TEST_CASE("a text is copied whole, whatever its size, and nothing around it is touched") {
+  std::string text;
+  for (size_t size = 0; size <= 80; ++size) {
+    std::string out(size + 2, '#');
+    CHECK(put_text(out.data() + 1, text) == out.data() + 1 + size);
+    CHECK(out == "#" + text + "#");
+    text += static_cast<char>('0' + size);
+  }
+  char none = '#';
+  CHECK(put_text(&none, {}) == &none);
 }
 
 }  // namespace
