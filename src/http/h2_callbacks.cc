@@ -113,8 +113,8 @@ int H2Callbacks::on_begin_headers(nghttp2_session*, const nghttp2_frame* frame,
 }
 
 int H2Callbacks::on_header(nghttp2_session*, const nghttp2_frame*, const uint8_t* name,
-                           size_t name_length, const uint8_t* value, size_t value_length, uint8_t,
-                           void* user) noexcept {
+                           size_t name_length, const uint8_t* value, size_t value_length,
+                           uint8_t flags, void* user) noexcept {
   constexpr size_t kAroundField = 4;  // ": " and CRLF
   H2Session& session = session_of(user);
   if (session.block_ == nullptr) return 0;
@@ -140,7 +140,8 @@ int H2Callbacks::on_header(nghttp2_session*, const nghttp2_frame*, const uint8_t
   std::memcpy(at, value, value_length);
   std::memcpy(at + value_length, "\r\n", 2);
   const std::string_view field_name(line, name_length);
-  session.block_->add(field_name, {at, value_length}, classify(field_name), true);
+  session.block_->add(field_name, {at, value_length}, classify(field_name), true,
+                      (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0);
   return 0;
 }
 
@@ -275,7 +276,7 @@ ssize_t H2Callbacks::read_body(nghttp2_session* raw, int32_t id, uint8_t*, size_
     std::vector<nghttp2_nv>& fields = h2_field_scratch();
     fields.clear();
     for (const Header& header : *stream->trailers_) {
-      fields.push_back(h2_field(header.name, header.value, false));
+      fields.push_back(h2_field(header.name, header.value, !header.never_indexed));
     }
     *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     if (nghttp2_submit_trailer(raw, id, fields.data(), fields.size()) != 0) {

@@ -32,7 +32,7 @@ struct H2Callbacks {
                        nghttp2_data_source* source, void* user) noexcept;
 };
 
-nghttp2_nv h2_field(std::string_view name, std::string_view value, bool unique);
+nghttp2_nv h2_field(std::string_view name, std::string_view value, bool indexed);
 // Fields as nghttp2 takes them; it copies them and lower-cases their names. One set per thread: it
 // is filled and submitted within one call.
 std::vector<nghttp2_nv>& h2_field_scratch();

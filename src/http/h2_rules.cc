@@ -59,7 +59,7 @@ const char* fault_of_field(const Header& field) {
 }
 
 // Splits `fields` into pseudo-fields and the others. What is kept is copied to the arena of `out`.
-const char* split_fields(const HeaderList& fields, bool request, Pseudo& pseudo, HeaderList& out) {
+const char* sort_fields(const HeaderList& fields, bool request, Pseudo& pseudo, HeaderList& out) {
   bool regular = false;
   const char* fault = nullptr;
   for (const Header& field : fields) {
@@ -85,12 +85,12 @@ const char* split_fields(const HeaderList& fields, bool request, Pseudo& pseudo,
 
 // RFC 9113 8.2.3: one field, as HTTP/1.1 has it.
 void join_cookies(HeaderList& headers) {
-  const Header* first = nullptr;
   size_t bytes = 0;
   uint32_t crumbs = 0;
+  bool never_indexed = false;
   for (const Header& header : headers) {
     if (header.id != HeaderId::kCookie) continue;
-    if (first == nullptr) first = &header;
+    never_indexed |= header.never_indexed;
     bytes += header.value.size() + 2;
     ++crumbs;
   }
@@ -103,7 +103,7 @@ void join_cookies(HeaderList& headers) {
     at += header.value.copy(text + at, header.value.size());
   }
   headers.remove(HeaderId::kCookie);
-  headers.add("cookie", {text, at}, HeaderId::kCookie);
+  headers.add("cookie", {text, at}, HeaderId::kCookie, false, never_indexed);
 }
 
 // RFC 9113 8.3.1: a Host field may come with :authority, if they agree. From here on there is one.
@@ -164,7 +164,7 @@ H2Refusal read_h2_request(const HeaderList& fields, bool end, bool connect_proto
                           const HeadLimits& limits, RequestHead& out) {
   out.version = Version::kHttp2;
   Pseudo pseudo;
-  const char* fault = split_fields(fields, true, pseudo, out.headers);
+  const char* fault = sort_fields(fields, true, pseudo, out.headers);
   if (is_token(pseudo.method)) {
     out.method_text = pseudo.method;
     out.method = parse_method(pseudo.method);
@@ -195,7 +195,7 @@ H2Refusal read_h2_response(const HeaderList& fields, bool end, Method request_me
                            const HeadLimits& limits, ResponseHead& out) {
   out.version = Version::kHttp2;
   Pseudo pseudo;
-  if (const char* fault = split_fields(fields, false, pseudo, out.headers)) return malformed(fault);
+  if (const char* fault = sort_fields(fields, false, pseudo, out.headers)) return malformed(fault);
   uint64_t status = 0;
   if (pseudo.status.size() != 3 || !parse_u64(pseudo.status, status)) {
     return malformed("status_invalid");

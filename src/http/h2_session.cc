@@ -69,10 +69,10 @@ const char* h2_code_word(H2Code code) {
 
 const char* h2_library_version() { return nghttp2_version(0)->version_str; }
 
-nghttp2_nv h2_field(std::string_view name, std::string_view value, bool unique) {
+nghttp2_nv h2_field(std::string_view name, std::string_view value, bool indexed) {
   return {reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
           reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(),
-          static_cast<uint8_t>(unique ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE)};
+          static_cast<uint8_t>(indexed ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX)};
 }
 
 void H2Session::Deleter::operator()(nghttp2_session* session) const {
@@ -206,8 +206,8 @@ void H2Session::note_drained(H2Stream& stream) {
   events_.push_back(event);
 }
 
-void H2Session::add_field(std::string_view name, std::string_view value, bool unique) {
-  h2_field_scratch().push_back(h2_field(name, value, unique));
+void H2Session::add_field(std::string_view name, std::string_view value, bool indexed) {
+  h2_field_scratch().push_back(h2_field(name, value, indexed));
 }
 
 bool H2Session::submit_request(H2Stream& stream, bool end) {
@@ -257,9 +257,10 @@ void H2Session::send_end(H2Stream& stream) {
     stream.ended_ = true;
     if (!fields.empty()) stream.trailers_ = stream.kept_.make<HeaderList>(stream.kept_);
     for (const nghttp2_nv& field : fields) {
-      stream.trailers_->add(
-          stream.kept_.copy({reinterpret_cast<const char*>(field.name), field.namelen}),
-          stream.kept_.copy({reinterpret_cast<const char*>(field.value), field.valuelen}));
+      stream.trailers_->add_copy(
+          {.name = {reinterpret_cast<const char*>(field.name), field.namelen},
+           .value = {reinterpret_cast<const char*>(field.value), field.valuelen},
+           .never_indexed = (field.flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0});
     }
     wake(stream);
   }

@@ -149,8 +149,8 @@ class H2Session {
   void detach(H2Stream& stream, H2Code code);
 
   // A field of the head or trailers to come: text that stays until the next submit below.
-  // `unique`: a value that will not be seen again, so that it is kept out of the table.
-  void add_field(std::string_view name, std::string_view value, bool unique = false);
+  // Not `indexed`: a value that the table, which all streams share, is not to keep.
+  void add_field(std::string_view name, std::string_view value, bool indexed = true);
   // Client: opens a stream with the fields so far. REQUIRES can_open(). `end`: no body follows.
   bool submit_request(H2Stream& stream, bool end);
   // Server: interim or final head from the fields so far.

@@ -10,8 +10,8 @@ constexpr uint64_t kNeverCopied = kHopByHopMask | bit(HeaderId::kContentLength);
 constexpr uint64_t kNeverCopiedInRequest =
     kNeverCopied | bit(HeaderId::kHost) | bit(HeaderId::kExpect);
 
-size_t add(std::string_view name, std::string_view value, bool unique, H2Session& out) {
-  out.add_field(name, value, unique);
+size_t add(std::string_view name, std::string_view value, H2Session& out, bool indexed = true) {
+  out.add_field(name, value, indexed);
   return name.size() + value.size();
 }
 
@@ -31,14 +31,14 @@ size_t add_fields(const HeaderList& headers, uint64_t left_out, H2Session& out) 
     const bool sound = !header.line().empty() ||  // as it was read
                        (is_token(header.name) && is_field_value(header.value));
     if (!sound || is_websocket_key(header)) continue;
-    bytes += add(header.name, header.value, is_unique(header), out);
+    bytes += add(header.name, header.value, out, !header.never_indexed && !is_unique(header));
   }
   return bytes;
 }
 
 size_t add_number(std::string_view name, uint64_t value, Arena& arena, H2Session& out) {
   char digits[20];
-  return add(name, arena.copy({digits, format_u64(value, digits)}), false, out);
+  return add(name, arena.copy({digits, format_u64(value, digits)}), out);
 }
 
 }  // namespace
@@ -47,19 +47,19 @@ size_t add_h2_request(const RequestHead& head, std::string_view scheme, std::str
                       uint64_t skip_mask, const ExtraField* extras, size_t extras_count,
                       H2Session& out) {
   const bool tunnel = !head.upgrade.empty();
-  size_t bytes = add(":method", tunnel ? "CONNECT" : head.method_text, false, out);
-  bytes += add(":scheme", scheme, false, out);
-  bytes += add(":authority", host, false, out);
-  bytes += add(":path", head.target, false, out);
-  if (tunnel) bytes += add(":protocol", head.upgrade, false, out);
+  size_t bytes = add(":method", tunnel ? "CONNECT" : head.method_text, out);
+  bytes += add(":scheme", scheme, out);
+  bytes += add(":authority", host, out);
+  bytes += add(":path", head.target, out);
+  if (tunnel) bytes += add(":protocol", head.upgrade, out);
   bytes += add_fields(head.headers, kNeverCopiedInRequest | skip_mask, out);
   for (size_t i = 0; i < extras_count; ++i) {
-    if (is_field_value(extras[i].value)) bytes += add(extras[i].name, extras[i].value, false, out);
+    if (is_field_value(extras[i].value)) bytes += add(extras[i].name, extras[i].value, out);
   }
   if (head.framing == Framing::kLength) {
     bytes += add_number("content-length", head.content_length, head.headers.arena(), out);
   }
-  if (wants_trailers(head.headers)) bytes += add("te", "trailers", false, out);
+  if (wants_trailers(head.headers)) bytes += add("te", "trailers", out);
   return bytes;
 }
 
@@ -72,7 +72,7 @@ size_t add_h2_response(const ResponseHead& head, bool tunnel, const ResponseFram
   const uint64_t kept = framing.keep_content_length ? bit(HeaderId::kContentLength) : 0;
   bytes += add_fields(head.headers, kNeverCopied & ~kept, out);
   if (!date.empty() && head.headers.find(HeaderId::kDate) == nullptr) {
-    bytes += add("date", date, false, out);
+    bytes += add("date", date, out);
   }
   if (framing.framing == Framing::kLength) {
     bytes += add_number("content-length", framing.content_length, arena, out);

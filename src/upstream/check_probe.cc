@@ -27,7 +27,7 @@ std::shared_ptr<const Transport> transport_of(const Cluster& cluster) {
 
 std::string host_of(const CheckConfig& check, const Server& server) {
   if (!check.host.empty()) return check.host;
-  return server.address.starts_with("unix:") ? "localhost" : server.address;
+  return std::string(own_host(server.address));
 }
 
 std::string reason_of(const Error& error) {

@@ -126,6 +126,11 @@ struct alignas(64) ClusterState {
   Gate gate;            // where Cluster::breaker is on: requests under way, and those that wait
 };
 
+// The host that a server of that address is asked for where nobody says which.
+inline std::string_view own_host(std::string_view address) {
+  return address.starts_with("unix:") ? "localhost" : address;
+}
+
 struct Server {
   std::string address;  // as configured
   uint32_t weight = 1;

@@ -40,7 +40,10 @@ void H2Call::send_head(const OutgoingHead& request) {
       accept_ = http::websocket_accept(key->value, head.headers.arena());
     }
   }
-  http::add_h2_request(head, conn_->scheme(), head.authority, request.skip_mask, request.extras,
+  // HTTP/1.0 knows requests without one, HTTP/2 does not (RFC 9113 8.3.1).
+  const std::string_view authority =
+      head.authority.empty() ? own_host(conn_->pool_.state().server) : head.authority;
+  http::add_h2_request(head, conn_->scheme(), authority, request.skip_mask, request.extras,
                        request.extras_count, session);
   const bool end = head.framing == http::Framing::kNone && upgrade_.empty();
   head_sent_ = session.submit_request(*this, end);

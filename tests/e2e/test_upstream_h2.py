@@ -2,8 +2,9 @@
 import time
 
 import pytest
-from support.h2 import H2Client
-from support.h2_origin import (DATA, ENABLE_CONNECT_PROTOCOL, OK, PROTOCOL_ERROR, by_path, edge, h2)
+from support.h2 import H2Client, get, literal
+from support.h2_origin import (DATA, ENABLE_CONNECT_PROTOCOL, END_HEADERS, END_STREAM, HEADERS, OK,
+                               PROTOCOL_ERROR, block, by_path, edge, h2)
 from support.origin import Origin
 from support.waiting import wait_for
 from support.weir import proxy
@@ -29,6 +30,44 @@ def test_head_of_a_request():
         assert ("via", "1.1 weir") in headers and ("x-forwarded-for", "127.0.0.1") in headers
         assert not {"host", "connection", "keep-alive", "x-hop", "transfer-encoding",
                     "content-length"} & set(names)
+
+
+def test_request_without_a_host():
+    """HTTP/1.0 has such; servers refuse an empty :authority as they would an attack."""
+    with Origin(h2()) as origin, edge(origin) as weir:
+        with weir.client() as client:
+            client.send(b"GET /old HTTP/1.0\r\n\r\n")
+            assert client.response().status == 200
+        assert origin.requests[0].all(":authority") == ["%s:%d" % origin.address]
+
+
+def test_secrets_stay_out_of_tables():
+    """RFC 7541 6.2.3: what a peer never wants indexed is so on the next hop, in both directions."""
+    never = 0x10
+
+    def answer(peer, request):
+        secret = block([("x-token", "t"), ("x-more", "m")], bytes([never]))
+        peer.send(HEADERS, END_HEADERS, request.stream, block(OK) + secret)
+        peer.send(HEADERS, END_HEADERS | END_STREAM, request.stream,
+                  block([("x-sum", "7")], bytes([never])))
+
+    def kept_out(fields):
+        return {name for name, _ in (field for field in fields if not field.indexable)}
+
+    with Origin(h2(answer)) as origin:
+        with proxy(origin, {"protocol": "h2c"}, listener={"protocols": ["h2c"]}) as weir:
+            with H2Client(weir.address) as client:
+                fields = literal(get(), 0) + literal([("x-api-key", "k"), ("cookie", "a=1")], never)
+                fields += literal([("cookie", "b=" + "2" * 40), ("x-open", "o")])
+                client.frame(HEADERS, END_HEADERS, 1, fields)
+                client.frame(HEADERS, END_HEADERS | END_STREAM, 1, literal([("x-end", "e")], never))
+                got = client.answer(1)
+    request = origin.requests[0]
+    assert ("cookie", "a=1; b=" + "2" * 40) in request.headers
+    assert kept_out(request.headers) >= {"x-api-key", "cookie"}
+    assert "x-open" not in kept_out(request.headers)
+    assert kept_out(request.trailers) == {"x-end"}
+    assert kept_out(got.headers) == {"x-token", "x-more"} and kept_out(got.trailers) == {"x-sum"}
 
 
 def test_trailers_behind_a_body_of_no_bytes():

@@ -37,11 +37,11 @@ def number(value, bits):
     return bytes(out + [value])
 
 
-def block(fields):
+def block(fields, first=b"\x00"):
     """Literals without indexing, without Huffman: any bytes may be in them."""
     out = b""
     for pair in fields:
-        out += b"\x00"
+        out += first
         for text in pair:
             raw = text if isinstance(text, bytes) else text.encode("latin-1")
             out += number(len(raw), 7) + raw
@@ -224,7 +224,7 @@ class H2Server:
             assert kind == CONTINUATION
             payload += part
             flags |= more & END_HEADERS
-        fields = [(str(n), str(v)) for n, v in peer.decoder.decode(payload)]
+        fields = peer.decoder.decode(payload)
         known = peer.requests.get(stream)
         if known is not None:
             known.trailers = fields

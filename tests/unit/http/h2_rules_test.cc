@@ -21,7 +21,11 @@ struct Read {
 
   explicit Read(const Fields& fields, bool end = true) {
     HeaderList list(arena);
-    for (const auto& [name, value] : fields) list.add(arena.copy(name), arena.copy(value));
+    for (const auto& [name, value] : fields) {  // as a session has them
+      const std::string_view line = arena.concat({name, ": ", value, "\r\n"});
+      list.add(line.substr(0, name.size()), line.substr(name.size() + 2, value.size()),
+               classify(name), true);
+    }
     refusal = read_h2_request(list, end, true, {}, head);
   }
   size_t count(std::string_view name) const {
