@@ -220,8 +220,10 @@ proxy::FilterChain make_filters(const Level& level) {
 }
 
 proxy::FilterChain stray_filters(const Level& defaults) {
-  proxy::FilterChain chain = make_filters(defaults);
-  std::erase_if(chain, [](const auto& factory) { return !factory->is_for_any_answer(); });
+  proxy::FilterChain chain;
+  for (const auto& factory : make_filters(defaults)) {
+    if (factory->is_for_any_answer()) chain.push_back(factory);
+  }
   return chain;
 }
 

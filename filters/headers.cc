@@ -114,6 +114,7 @@ class Factory : public proxy::FilterFactory {
     return std::any_of(edits_->request.begin(), edits_->request.end(), is_host);
   }
   bool edits_last() const override { return !edits_->request.empty(); }
+  proxy::FilterParts parts() const override { return proxy::parts_of<HeadersFilter>(); }
   proxy::Filter* create(Arena& arena) const override {
     return arena.make<HeadersFilter>(*edits_, taken_over_);
   }

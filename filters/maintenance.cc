@@ -42,6 +42,7 @@ class Factory : public proxy::FilterFactory {
  public:
   explicit Factory(std::shared_ptr<const Closure> closure) : closure_(std::move(closure)) {}
   std::string_view name() const override { return "maintenance"; }
+  proxy::FilterParts parts() const override { return proxy::parts_of<MaintenanceFilter>(); }
   proxy::Filter* create(Arena& arena) const override {
     return arena.make<MaintenanceFilter>(*closure_);
   }

@@ -23,6 +23,7 @@ class SharedFactory : public proxy::FilterFactory {
   using Options = OptionsOf;
   explicit SharedFactory(std::shared_ptr<const Options> options) : options_(std::move(options)) {}
   proxy::Filter* create(Arena& arena) const override { return arena.make<FilterOf>(*options_); }
+  proxy::FilterParts parts() const override { return proxy::parts_of<FilterOf>(); }
   static bool tells(User) { return false; }  // Settings::tells()
 
  protected:

@@ -160,6 +160,7 @@ class Factory : public proxy::FilterFactory {
  public:
   explicit Factory(std::shared_ptr<const Options> options) : options_(std::move(options)) {}
   std::string_view name() const override { return "compression"; }
+  proxy::FilterParts parts() const override { return proxy::parts_of<Compression>(); }
   proxy::Filter* create(Arena& arena) const override { return arena.make<Compression>(*options_); }
 
   std::vector<std::string> explain(const proxy::Explained& asked) const override {

@@ -174,20 +174,18 @@ void Exchange::arm_total() {
 void Exchange::make_filters(const FilterChain& chain) {
   filters_made_ = true;
   if (chain.empty()) return;
+  traits_ = chain.traits();
   filters_ = static_cast<Filter**>(arena_.allocate(chain.size() * sizeof(Filter*)));
-  for (const auto& factory : chain) {
-    if (factory->asks_for_proof()) proof_filter_ = filters_count_;
-    filters_[filters_count_++] = factory->create(arena_);
-    attempt_edits_ |= factory->uses_on_attempt();
-    late_edits_ |= factory->edits_last();
-    bare_answers_ = factory->sees_bare_answers();
-  }
+  for (const auto& factory : chain) filters_[filters_count_++] = factory->create(arena_);
 }
 
 Step Exchange::run_request() {
   while (filters_seen_ < filters_count_) {
-    if (filters_seen_ == proof_filter_ && must_go_to_https()) return redirect_to_https();
-    Filter* filter = filters_[filters_seen_++];
+    const uint32_t place = filters_seen_;
+    if (place == traits_.proof_filter && must_go_to_https()) return redirect_to_https();
+    ++filters_seen_;
+    if ((traits_.on_request >> place & 1) == 0) continue;
+    Filter* const filter = filters_[place];
     FilterContext context(*this);
     park_called_ = false;
     Verdict verdict = filter->on_request(context, request_);
@@ -205,7 +203,7 @@ Step Exchange::run_request() {
     }
     if (park_called_) ++epoch_;  // parked, and then answered Next: the Resume is void
   }
-  if (late_edits_) {
+  if (traits_.late_edits) {
     std::optional<LocalReply> refused = edit_last(request_);
     if (refused) return reply_of_filter(std::move(*refused));
   }
@@ -263,9 +261,13 @@ Step Exchange::run_response() {
     if (side_ != nullptr) note_side();
   }
   for (;;) {
-    const bool bare = bare_answers_ && response_filter_ == filters_count_;
+    const bool bare = traits_.bare_answers && response_filter_ == filters_count_;
     if (!client_told_ && !bare && !is_fetch_) tell_client();
     if (response_filter_ == 0) return Step::kCommit;
+    if ((traits_.on_response >> (response_filter_ - 1) & 1) == 0) {
+      --response_filter_;
+      continue;
+    }
     if (awaits_whole_ && !response_done_) return Step::kWait;
     Verdict verdict = respond_by(*filters_[response_filter_ - 1]);
     if (std::holds_alternative<Whole>(verdict)) {
@@ -504,7 +506,9 @@ void Exchange::write_summary() {
     summary.tls_peer = tls->peer();
   }
   summary.error = error_;
-  for (uint32_t i = filters_seen_; i > 0; --i) filters_[i - 1]->on_end(summary);
+  for (uint32_t i = filters_seen_; i > 0; --i) {
+    if ((traits_.on_end >> (i - 1) & 1) != 0) filters_[i - 1]->on_end(summary);
+  }
   worker_.log(summary);
 }
 

@@ -110,7 +110,7 @@ class Exchange final : public net::Mortal,
   // it points to live as long as the exchange.
   const Subject* subject() const { return subject_; }
   // Its route lets in only who proves something: what it is answered may be for nobody else.
-  bool is_for_somebody() const { return subject_ != nullptr || proof_filter_ != UINT32_MAX; }
+  bool is_for_somebody() const { return subject_ != nullptr || traits_.proof_filter != UINT32_MAX; }
   void set_subject(const Subject& subject) { subject_ = &subject; }
   // FilterFactory::own_fields(), of all filters of the site.
   const std::vector<std::string>& site_fields() const;
@@ -379,14 +379,13 @@ class Exchange final : public net::Mortal,
   Filter** filters_ = nullptr;
   uint32_t filters_count_ = 0;
   uint32_t filters_seen_ = 0;
-  uint32_t proof_filter_ = UINT32_MAX;  // index of the one that asks for proof
-  uint32_t response_filter_ = 0;        // next one to run, backwards, is response_filter_ - 1
+  uint32_t response_filter_ = 0;  // next one to run, backwards, is response_filter_ - 1
+  ChainTraits traits_;
   bool parked_ = false;
   bool park_called_ = false;
   bool response_begun_ = false;
   bool awaits_whole_ = false;  // for the filter at response_filter_
   bool client_told_ = false;   // tell_client()
-  bool bare_answers_ = false;  // the last filter sees them
   bool filters_made_ = false;  // false: the request found no site
   bool ends_on_eof_ = false;   // set_ends_on_eof()
 
@@ -437,9 +436,7 @@ class Exchange final : public net::Mortal,
   bool continue_sent_ = false;
   bool upgraded_ = false;
   bool grpc_ = false;           // a call of gRPC: its errors are told in its own way
-  bool attempt_edits_ = false;  // some filter uses on_attempt
   bool is_fetch_ = false;       // of weir's own: nobody else hears of it
-  bool late_edits_ = false;     // some filter has an on_passed
   bool may_mirror_ = true;      // no head has gone out yet, and it is no shadow itself
   bool client_tunnel_eof_ = false;
   bool server_tunnel_eof_ = false;

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -126,6 +127,21 @@ class Filter {
   virtual void on_end(const Summary&) noexcept {}
 };
 
+// The callbacks that filters of a kind have: what is none of theirs is not called.
+struct FilterParts {
+  bool on_request = true;
+  bool on_response = true;
+  bool on_end = true;
+};
+
+// Those that F overrides, which has to show them: a name that it inherits is a member of Filter.
+template <typename F>
+constexpr FilterParts parts_of() {
+  return {!std::is_same_v<decltype(&F::on_request), decltype(&Filter::on_request)>,
+          !std::is_same_v<decltype(&F::on_response), decltype(&Filter::on_response)>,
+          !std::is_same_v<decltype(&F::on_end), decltype(&Filter::on_end)>};
+}
+
 // A request that nobody has sent.
 struct Explained {
   const http::RequestHead& head;
@@ -142,6 +158,7 @@ class FilterFactory {
   virtual ~FilterFactory() = default;
   virtual std::string_view name() const = 0;
   virtual Filter* create(Arena&) const = 0;  // the arena runs the destructor
+  virtual FilterParts parts() const { return {}; }
   // Its filters edit the head per try: only then is a copy of the head made for each.
   virtual bool uses_on_attempt() const { return false; }
   // Answers the preflights of its route (CORS), which are then found by the method they ask for.

@@ -20,7 +20,7 @@
 #include "net/tls_server.h"
 #include "proxy/conditions.h"
 #include "proxy/error_pages.h"
-#include "proxy/filter.h"
+#include "proxy/filter_chain.h"
 #include "proxy/maintenance.h"
 #include "proxy/mirror.h"
 #include "proxy/regex.h"
@@ -46,9 +46,6 @@ enum class Action : uint8_t { kUpstream, kRespond, kRedirect, kFiles, kHandler }
 
 // Admin pages: runs on the admin worker only. Must not block.
 using Handler = std::function<LocalReply(const http::RequestHead&)>;
-
-// In running order; shared so that a tunnel keeps its filters when it lets go of the snapshot.
-using FilterChain = std::vector<std::shared_ptr<const FilterFactory>>;
 
 struct Split;
 

@@ -25,7 +25,8 @@ size_t Exchange::format_preface(const upstream::Transport& transport, char* out)
 
 void Exchange::write_upstream_head(upstream::ServerSide& conn, const upstream::Server& server) {
   http::RequestHead* head = &request_;
-  if (attempt_edits_ || !rewritten_.target.empty()) {  // edits are of a copy of this try's own
+  if (traits_.attempt_edits ||
+      !rewritten_.target.empty()) {  // edits are of a copy of this try's own
     head = arena_.make<http::RequestHead>(arena_);
     head->copy_from(request_);
     if (!rewritten_.target.empty()) {
