@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
 #include "filters/compression/encoder.h"
+#include "rig.h"
 
 namespace weir::micro {
 
@@ -71,20 +71,13 @@ class Counter final : public Sink {
   uint64_t bytes_ = 0;
 };
 
-// Of this thread: others on the machine do not count.
-double cpu_ns() {
-  timespec now = {};
-  WEIR_CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
 void run(const std::vector<std::string>& texts, Encoding encoding, int level, uint64_t answers,
          int rounds, const char* name) {
   Counter out;
   uint64_t made = 0;
   std::vector<double> ns;
   for (int round = 0; round < rounds; ++round) {
-    const double begin_ns = cpu_ns();
+    const double begin_ns = thread_cpu_ns();
     for (uint64_t i = 0; i < answers; ++i, ++made) {
       StreamOptions options;
       options.level = level;
@@ -92,7 +85,7 @@ void run(const std::vector<std::string>& texts, Encoding encoding, int level, ui
       EncoderPool::Lease encoder = EncoderPool::of_thread().lease(encoding, options);
       encoder->finish(texts[made % texts.size()], out);
     }
-    ns.push_back((cpu_ns() - begin_ns) / static_cast<double>(answers));
+    ns.push_back((thread_cpu_ns() - begin_ns) / static_cast<double>(answers));
   }
   std::sort(ns.begin(), ns.end());
   std::printf("%-14s %9.0f %9.0f %12zu %12llu\n", name, ns[ns.size() / 2], ns.front(), kAnswerBytes,

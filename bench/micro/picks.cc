@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "base/check.h"
 #include "config/load.h"
+#include "rig.h"
 #include "upstream/balancer.h"
 
 namespace weir::micro {
@@ -51,13 +51,6 @@ std::shared_ptr<const upstream::Cluster> load_cluster(const Kind& kind) {
   return loaded.snapshot->clusters.front();
 }
 
-// Of this thread: others on the machine do not count.
-double cpu_ns() {
-  timespec now = {};
-  WEIR_CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
 void run_kind(const Kind& kind, uint64_t picks, int rounds) {
   const std::shared_ptr<const upstream::Cluster> cluster = load_cluster(kind);
   // A tenth of both weights is down.
@@ -68,7 +61,7 @@ void run_kind(const Kind& kind, uint64_t picks, int rounds) {
   std::vector<double> ns;
   uint64_t number = 0;
   for (int round = 0; round < rounds; ++round) {
-    const double begin_ns = cpu_ns();
+    const double begin_ns = thread_cpu_ns();
     for (const uint64_t end = number + picks; number < end; ++number) {
       upstream::Wish wish;
       constexpr uint64_t kSpread = 0x9e3779b97f4a7c15;  // every key is another one
@@ -78,7 +71,7 @@ void run_kind(const Kind& kind, uint64_t picks, int rounds) {
       WEIR_CHECK(pick.server != nullptr);
       upstream::Balancer::release(*pick.server);
     }
-    ns.push_back((cpu_ns() - begin_ns) / static_cast<double>(picks));
+    ns.push_back((thread_cpu_ns() - begin_ns) / static_cast<double>(picks));
   }
   for (const upstream::Server& server : cluster->servers) server.state->barriers = 0;
   std::sort(ns.begin(), ns.end());

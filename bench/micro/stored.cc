@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <ctime>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
 #include "filters/cache/store.h"
+#include "rig.h"
 
 namespace weir::micro {
 
@@ -38,13 +38,6 @@ std::string key_of(uint64_t number) {
   return "GET:https://www.example.com/api/products/" + std::to_string(number) + "?page=1";
 }
 
-// Of this thread: others on the machine do not count.
-double cpu_ns() {
-  timespec now = {};
-  WEIR_CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
 void put(Store& store, std::string_view key) {
   static const std::string body(kBodyBytes, 'b');
   static const std::string head(300, 'h');
@@ -60,9 +53,9 @@ template <typename Round>
 void run(const char* name, uint64_t each, int rounds, Round round) {
   std::vector<double> ns;
   for (int i = 0; i < rounds; ++i) {
-    const double begin_ns = cpu_ns();
+    const double begin_ns = thread_cpu_ns();
     round();
-    ns.push_back((cpu_ns() - begin_ns) / static_cast<double>(each));
+    ns.push_back((thread_cpu_ns() - begin_ns) / static_cast<double>(each));
   }
   std::sort(ns.begin(), ns.end());
   std::printf("%-14s %9.0f %9.0f\n", name, ns[ns.size() / 2], ns.front());
