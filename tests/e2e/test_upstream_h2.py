@@ -38,7 +38,7 @@ def test_request_without_a_host():
         with weir.client() as client:
             client.send(b"GET /old HTTP/1.0\r\n\r\n")
             assert client.response().status == 200
-        assert origin.requests[0].all(":authority") == ["%s:%d" % origin.address]
+        assert origin.requests[0].all(":authority") == [origin.address]
 
 
 def test_secrets_stay_out_of_tables():
@@ -67,7 +67,7 @@ def test_secrets_stay_out_of_tables():
     assert kept_out(request.headers) >= {"x-api-key", "cookie"}
     assert "x-open" not in kept_out(request.headers)
     assert kept_out(request.trailers) == {"x-end"}
-    assert kept_out(got.headers) == {"x-token", "x-more"} and kept_out(got.trailers) == {"x-sum"}
+    assert kept_out(got.headers) >= {"x-token", "x-more"} and kept_out(got.trailers) == {"x-sum"}
 
 
 def test_trailers_behind_a_body_of_no_bytes():
