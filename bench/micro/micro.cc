@@ -53,11 +53,6 @@ constexpr Scenario kScenarios[] = {
     {"hit, coded", "/coded/catalogue?page=2", true, 1, "", 0, true},  // as br
 };
 
-double median(std::vector<double>& values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 void run_scenario(const Scenario& scenario, uint64_t requests, int rounds) {
   World world(scenario);
   Bench bench(world, 0);

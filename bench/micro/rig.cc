@@ -263,6 +263,11 @@ void Bench::run(uint64_t requests) {
   while (played().answers < end) uv_run(worker_->net().loop(), UV_RUN_ONCE);
 }
 
+double median(std::vector<double>& values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
 double thread_cpu_ns() {
   timespec now = {};
   WEIR_CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "proxy/log_writer.h"
 #include "proxy/metrics.h"
@@ -62,6 +63,8 @@ class Bench {
   proxy::Metrics metrics_;
   std::unique_ptr<proxy::ProxyWorker> worker_;
 };
+
+double median(std::vector<double>& values);  // and sorts them
 
 // Of this thread: others on the machine do not count, but for the caches that they take.
 double thread_cpu_ns();

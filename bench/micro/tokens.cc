@@ -79,11 +79,6 @@ double round_of(uint64_t tokens, Verify verify) {
   return (thread_cpu_ns() - begin_ns) / static_cast<double>(tokens);
 }
 
-double median(std::vector<double>& values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 }  // namespace
 
 void run_tokens(uint64_t tokens, int rounds, std::string_view only) {

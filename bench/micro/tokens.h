@@ -6,8 +6,8 @@
 
 namespace weir::micro {
 
-// Prints two lines, "rs256, openssl" and "rs256, cold", unless `only` is another name. Each round
-// verifies so often.
+// Prints two lines, "rs256, openssl" and "rs256, cold", unless `only` is another word than "rs256".
+// Each round verifies so often.
 void run_tokens(uint64_t tokens, int rounds, std::string_view only);
 
 }  // namespace weir::micro

@@ -1,6 +1,5 @@
 #include "workers.h"
 
-#include <algorithm>
 #include <barrier>
 #include <cstddef>
 #include <cstdio>
@@ -62,11 +61,6 @@ class Team {
   std::vector<std::thread> threads_;
 };
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 }  // namespace
 
 void run_workers(const Scenario& scenario, uint64_t requests, int rounds, std::string_view only) {
@@ -83,8 +77,9 @@ void run_workers(const Scenario& scenario, uint64_t requests, int rounds, std::s
   }
   for (size_t i = 0; i < std::size(kSizes); ++i) {
     const std::string name = "workers, " + std::to_string(kSizes[i]);
-    std::printf("%-14s %9.0f %9.0f   x %.3f\n", name.c_str(), median(ns[i]),
-                *std::min_element(ns[i].begin(), ns[i].end()), median(ratios[i]));
+    const double middle = median(ns[i]);
+    std::printf("%-14s %9.0f %9.0f   x %.3f\n", name.c_str(), middle, ns[i].front(),
+                median(ratios[i]));
   }
 }
 
