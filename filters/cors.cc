@@ -177,6 +177,10 @@ SettingsPtr cors_read(const Node& value, const SettingsPtr&, const Reading& read
                    "cannot be true with origins: [\"*\"]: every site could read what its visitors "
                    "may read here",
                    "name the origins");
+  } else if (policy.credentials && policy.origins.contains("null")) {
+    problems.error(*map.find("credentials"),
+                   "cannot be true with the origin \"null\": a sandboxed frame of any site has it",
+                   "leave null out, or credentials");
   }
   uint64_t max_age_ms = 0;
   if (map.duration_ms("max_age", {0, 7 * kDayMs}, max_age_ms)) {

@@ -141,6 +141,7 @@ Request::Fate Request::settle() {
   if (slowest != nullptr && !places().enter(slowest->bucket, slowest->limit->delay.per_key)) {
     give_all_back();
     slowest->decision.result = Result::kRefused;
+    slowest->decision.remaining = 0;
     slowest->decision.wait_ns = wait_ms * kNsPerMs;
     return Fate::kRefused;
   }
@@ -236,7 +237,7 @@ void Request::tell_legacy(const Charge& charge, http::HeaderList& headers) const
   for (const auto& [name, number] : fields) {
     char digits[kNumberCharsMax];
     const std::string_view text(digits, format_u64(number, digits));
-    headers.add(name, headers.arena().copy(text), http::HeaderId::kOther);
+    headers.set(name, headers.arena().copy(text));  // not beside a server's own: no list fields
   }
 }
 

@@ -38,7 +38,7 @@ for i, key in ipairs(KEYS) do
   local value = redis.call('GET', key)
   local blocked = value and tonumber(string.match(value, '^x(.+)$'))
   if blocked then
-    local left = math.min(blocked - now, l.block)
+    local left = math.min(blocked - now, math.max(l.block, l.window and l.span or 0))
     value = false
     if left > 0 then
       l.wait, l.blocked = left, true
@@ -91,9 +91,9 @@ for i, l in ipairs(limits) do
   elseif l.wait then
     local blocked = (l.blocked or l.block > 0) and 1 or 0
     if l.block > 0 and not l.blocked then
-      l.wait = l.block
-      redis.call('SET', l.key, 'x' .. string.format('%.0f', now + l.block), 'PX',
-                 math.ceil(math.max(l.block, l.full) / 1000))
+      l.wait = math.max(l.block, l.window and l.ends - now or 0)
+      redis.call('SET', l.key, 'x' .. string.format('%.0f', now + l.wait), 'PX',
+                 math.ceil(math.max(l.wait, l.full) / 1000))
     elseif (l.debt > 0 or l.stale) and not l.blocked then
       keep(l, 0)
     end

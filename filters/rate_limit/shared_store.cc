@@ -164,10 +164,21 @@ class SharedAsk final : public net::RedisCaller {
       if (!are_numbers(reply.items[i])) return false;
       const int64_t given = reply.items[i].items[0].integer;
       if (given > int64_t{wants_[i].tokens}) return false;
+      if (given == 0 && !is_wait(charges_[i].limit->rule, reply.items[i].items[2].integer)) {
+        return false;
+      }
       charged += given > 0 ? 1 : 0;
       refusing += given == 0 ? 1 : 0;
     }
     return charged == reply.size || (charged == 0 && refusing > 0);
+  }
+
+  // Leases keep it for that long, whatever Redis says meanwhile.
+  static bool is_wait(const Rule& rule, int64_t wait_us) {
+    constexpr uint64_t kRoundedUs = 1;
+    const uint64_t longest_ns =
+        std::max({rule.window_ns, rule.block_ns, rule.tolerance_ns + rule.interval_ns});
+    return static_cast<uint64_t>(wait_us) <= longest_ns / kNsPerUs + kRoundedUs;
   }
 
   static bool are_numbers(const net::RedisReply& numbers) {

@@ -65,7 +65,9 @@ def test_legacy_headers_are_there_only_where_they_are_asked_for():
     limits = {"old": {"rate": "2/1h", "algorithm": "fixed_window", "legacy_headers": True},
               "new": {"rate": "9/1h", "burst": 8}}
     routes = [{"path": "/new", "upstream": "app", "rate_limit": ["new"]}]
-    with Origin() as origin, limited(origin, limits, routes=routes) as weir:
+    own = [("X-RateLimit-Limit", "77"), ("x-ratelimit-reset", "7")]  # the server's: no list fields
+    with Origin(by_request(lambda conn, _: conn.answer(headers=own))) as origin, \
+            limited(origin, limits, routes=routes) as weir:
         began = time.time()
         answers = [weir.get() for _ in range(3)]
         ended = time.time()
@@ -77,8 +79,8 @@ def test_legacy_headers_are_there_only_where_they_are_asked_for():
             assert began + 3600 - 1 <= int(answer.get("X-RateLimit-Reset")) <= ended + 3600 + 1
         answer = weir.get("/new")
         assert answer.get("RateLimit") is not None
-        for field in ("Limit", "Remaining", "Reset"):
-            assert answer.get(f"X-RateLimit-{field}") is None
+        found = [answer.get(f"X-RateLimit-{field}") for field in ("Limit", "Remaining", "Reset")]
+        assert found == ["77", None, "7"]
 
 
 def test_all_workers_count_in_one_bucket():
@@ -315,6 +317,7 @@ def test_a_client_that_leaves_frees_its_place():
                 weir.wait_metric("weir_rate_limit_waiting", 1)
                 answer = weir.get("/refused")  # the place is taken: no use waiting for one
                 assert (answer.status, answer.get("Retry-After")) == (429, "300")
+                assert answer.get("RateLimit").startswith('"slow";r=0;')
             weir.wait_metric("weir_rate_limit_waiting", 0)
             assert weir.log_of("/waits%d" % n)[0]["status"] == 499
         assert origin.requests == []

@@ -198,14 +198,15 @@ def test_a_value_of_somebody_elses_under_the_key():
         assert redis_is(weir, "healthy")
 
 
-def given(count, ahead=360_000_000, stamp=360_000_000):
+def given(count, ahead=360_000_000, stamp=360_000_000, wait=0):
     """What the script gives for one limit of 10/1h: that many."""
-    return b"*1\r\n*4\r\n:%d\r\n:%d\r\n:0\r\n:%d\r\n" % (count, ahead, stamp)
+    return b"*1\r\n*4\r\n:%d\r\n:%d\r\n:%d\r\n:%d\r\n" % (count, ahead, wait, stamp)
 
 
 @pytest.mark.parametrize("nonsense", [b"*0\r\n", b"$2\r\nok\r\n", b"*1\r\n*1\r\n:1\r\n", b"$-1\r\n",
                                       b"*1\r\n*4\r\n$1\r\na\r\n:-5\r\n$-1\r\n:-1\r\n",
                                       given(99), given(-1), given(-2), given(1, stamp=-5),
+                                      given(0, wait=2**63 - 1), given(0, wait=10**12),
                                       b"*2\r\n" + 2 * given(1)[4:]])
 def test_nonsense_is_no_answer(nonsense):
     def answer(words, _):

@@ -79,6 +79,22 @@ def test_a_key_that_is_reset_begins_anew(redis, limit):
         assert redis.ask("PTTL", "k") <= 1
 
 
+def test_a_block_of_a_window_does_not_end_before_it(redis):
+    """It would begin a new one, with all of the quota."""
+    redis.ask("FLUSHALL")
+    short, long = (*WINDOW[:3], 2_000_000), (*WINDOW[:3], 15_000_000)
+    start = START_2026 + 1000.0
+    for key, limit, ends in (("short", short, 10), ("long", long, 16)):
+        def take(after):
+            return run(redis, "take", {key: limit}, at=start + after)[0]
+
+        assert [take(0)[0] for _ in range(3)] == [1, 1, 1]
+        assert take(1)[0::2] == [0, (ends - 1) * 1_000_000]
+        for after in (2, 4, 9):
+            assert take(after)[0::2] == [0, (ends - after) * 1_000_000]
+        assert take(ends + 0.5)[:2] == [1, 1]
+
+
 @pytest.mark.parametrize("limit", [BUCKET, WINDOW])
 def test_a_refusal_says_whether_it_is_a_block(redis, limit):
     redis.ask("FLUSHALL")

@@ -127,6 +127,9 @@ TEST_CASE("cors: errors") {
       {"cors: {origins: [\"*\"], credentials: true}",
        {"57: cors.credentials: cannot be true with origins: [\"*\"]: every site could read what "
         "its visitors may read here; name the origins"}},
+      {"cors: {origins: [\"null\"], credentials: true}",
+       {"60: cors.credentials: cannot be true with the origin \"null\": a sandboxed frame of any "
+        "site has it; leave null out, or credentials"}},
       {"cors: {origins: [\"*\"], methods: [\"*\", GET], headers: [\"a b\"]}",
        {"67: cors.methods[0]: \"*\" is not a method: a * stands alone",
         "88: cors.headers[0]: \"a b\" is not a header name"}},
