@@ -76,3 +76,5 @@ def purge(weir, redis, **what):
     before = redis.ask("ZCARD", "weir:purges")
     send_purge(weir, **what)
     wait_for(lambda: redis.ask("ZCARD", "weir:purges") > before)
+    # Replies leave Redis at the end of its turn: by the next one's, weir's has been sent as well.
+    redis.ask("PING")
