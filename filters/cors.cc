@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/strings.h"
 #include "filters/origins.h"
 #include "filters/shared_settings.h"
 #include "http/rules.h"
@@ -136,6 +137,19 @@ class Factory : public SharedFactory<CorsFilter, Policy> {
   bool answers_preflights() const override { return true; }
 };
 
+// As browsers write what scripts ask for (Fetch, "normalize a method"). Of other names "patch" and
+// "PATCH" are two methods.
+void check_case(const Node& list, Problems& problems) {
+  static constexpr std::string_view kNormal[] = {"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"};
+  for (const auto& item : list.children) {
+    for (const std::string_view method : kNormal) {
+      if (item->text == method || !iequals(item->text, method)) continue;
+      problems.error(*item, item->shown() + " is what no browser asks for",
+                     "they write " + std::string(method));
+    }
+  }
+}
+
 // A list of tokens, or ["*"]. `what`: of which one is, for a message.
 void read_names(MapReader& map, std::string_view key, const char* what, bool* any,
                 std::string& out) {
@@ -169,6 +183,7 @@ SettingsPtr cors_read(const Node& value, const SettingsPtr&, const Reading& read
                  policy.origins);
   }
   read_names(map, "methods", "a method", &policy.any_method, policy.methods);
+  if (const Node* methods = map.find("methods")) check_case(*methods, problems);
   read_names(map, "headers", "a header name", &policy.any_header, policy.headers);
   read_names(map, "expose_headers", "a header name", nullptr, policy.exposed);
   map.boolean("credentials", policy.credentials);

@@ -90,6 +90,15 @@ void read_key_place(const Node& node, const Reading& reading, std::optional<KeyP
   place.source->expire();
 }
 
+// Why `keys` have none for it.
+std::string hint_for(SignatureAlgorithm algorithm, const KeySet& keys) {
+  if (algorithm > SignatureAlgorithm::kHs512) return {};
+  if (keys.size() == 0) return "a secret is: what is fetched is public";
+  if (algorithm == SignatureAlgorithm::kHs384) return "a secret of at least 48 bytes is";
+  if (algorithm == SignatureAlgorithm::kHs512) return "a secret of at least 64 bytes is";
+  return {};
+}
+
 // The names that `alg` may have, and the keys for them.
 void read_algorithms(MapReader& map, const KeySet& keys, bool secret, bool jwks, bool fetched,
                      uint32_t& out) {
@@ -107,17 +116,19 @@ void read_algorithms(MapReader& map, const KeySet& keys, bool secret, bool jwks,
   for (size_t i = 0; i < net::kSignatureAlgorithms; ++i) {
     names.push_back(net::name_of(static_cast<SignatureAlgorithm>(i)));
   }
+  // Those of a secret or a file that was refused are not.
+  const bool knows_secrets = keys.size() != 0 || (fetched && !secret);
   for (const Node* item : items) {
     std::string name;
     if (!options::read_string(*item, map.problems(), name)) continue;
     const std::optional<SignatureAlgorithm> algorithm = net::signature_algorithm(name);
     if (!algorithm) {
       map.problems().unknown(*item, "algorithm", names);
-    } else if (keys.size() != 0 && !fetched && !keys.fits_any(*algorithm)) {
-      map.problems().error(*item, "no key is for " + name,
-                           name == "HS384"   ? "a secret of at least 48 bytes is"
-                           : name == "HS512" ? "a secret of at least 64 bytes is"
-                                             : "");
+      continue;
+    }
+    const bool may_come = fetched && *algorithm > SignatureAlgorithm::kHs512;
+    if (knows_secrets && !may_come && !keys.fits_any(*algorithm)) {
+      map.problems().error(*item, "no key is for " + name, hint_for(*algorithm, keys));
     } else {
       out |= bit(*algorithm);
     }

@@ -133,6 +133,8 @@ TEST_CASE("cors: errors") {
       {"cors: {origins: [\"*\"], methods: [\"*\", GET], headers: [\"a b\"]}",
        {"67: cors.methods[0]: \"*\" is not a method: a * stands alone",
         "88: cors.headers[0]: \"a b\" is not a header name"}},
+      {"cors: {origins: [\"*\"], methods: [get, patch]}",
+       {"67: cors.methods[0]: \"get\" is what no browser asks for; they write GET"}},
       {"cors: {origins: [\"*\"], expose_headers: [\"*\"]}",
        {"74: cors.expose_headers[0]: \"*\" is not a header name"}},
       {"cors: {origins: [\"*\"], max_age: 8d, age: 1s}",
