@@ -1,11 +1,27 @@
 #include "filters/cache/object.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
 #include "base/check.h"
 
 namespace weir::filters::cache {
+
+namespace {
+
+// Gives back what of its run lies behind `end`; how many cells that was.
+uint32_t cut(Slabs& slabs, Block& block, const char* end) {
+  const auto begin = reinterpret_cast<char*>(&block);
+  const uint32_t needed = Slabs::cells_of(static_cast<size_t>(end - begin));
+  WEIR_ASSERT(needed <= block.cells);
+  const uint32_t surplus = block.cells - needed;
+  slabs.give_back(begin + size_t{needed} * Slabs::kCellBytes, surplus);
+  block.cells = static_cast<uint16_t>(needed);
+  return surplus;
+}
+
+}  // namespace
 
 uint32_t Object::all_cells() const {
   uint32_t sum = cells;
@@ -37,6 +53,22 @@ Object& make_object(const Slabs::Run& run, const Object& like, const Meta& meta,
   return object;
 }
 
+Block& make_block(const Slabs::Run& run) {
+  const size_t bytes = run.cells * Slabs::kCellBytes - sizeof(Block);
+  return *new (run.at)
+      Block{nullptr, static_cast<uint32_t>(bytes), static_cast<uint16_t>(run.cells), false};
+}
+
+Block& make_block_of_pages(Slabs& slabs, const Slabs::Run& run, uint64_t bytes) {
+  Block& block = *new (run.at) Block{nullptr, 0, static_cast<uint16_t>(run.cells), true};
+  WEIR_ASSERT(block.data() + Slabs::kPageBytes <= block.end());
+  const auto room = static_cast<uint64_t>(block.end() - block.data());
+  block.capacity = static_cast<uint32_t>(
+      std::min(Block::pages_of(bytes), room & ~uint64_t{Slabs::kPageBytes - 1}));
+  cut(slabs, block, block.data() + block.capacity);
+  return block;
+}
+
 Body& make_body(const Slabs::Run& run, Encoding encoding, std::string_view suffix) {
   Body& body = *new (run.at) Body{};
   body.refs.store(1, std::memory_order_relaxed);
@@ -48,15 +80,19 @@ Body& make_body(const Slabs::Run& run, Encoding encoding, std::string_view suffi
   const size_t before = Body::head_bytes(suffix.size()) + sizeof(Block);
   WEIR_ASSERT(before <= run.cells * Slabs::kCellBytes);
   new (&body.first())
-      Block{nullptr, static_cast<uint32_t>(run.cells * Slabs::kCellBytes - before), 0};
+      Block{nullptr, static_cast<uint32_t>(run.cells * Slabs::kCellBytes - before), 0, false};
   return body;
 }
 
 void drop(Slabs& slabs, Body& body) {
   if (body.refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   WEIR_ASSERT(body.waiters.load(std::memory_order_relaxed) == nullptr);
+  const bool lent = body.lent.load(std::memory_order_relaxed);
   for (Block* block = body.first().next; block != nullptr;) {
     Block* const next = block->next;
+    if (lent && block->has_pages) {
+      slabs.renew(block->data(), static_cast<size_t>(block->end() - block->data()));
+    }
     slabs.give_back(block, block->cells);
     block = next;
   }
@@ -73,14 +109,16 @@ void drop(Slabs& slabs, Object& object) {
 
 // Readers look at a block's capacity, which stays as it was, and never at its cells.
 void trim(Slabs& slabs, Body& body, Block& last, uint64_t used) {
-  const bool inside = last.cells == 0;
-  const auto begin = reinterpret_cast<char*>(inside ? static_cast<void*>(&body) : &last);
-  uint32_t& cells = inside ? body.cells : last.cells;
+  if (last.cells != 0) {
+    body.block_cells -=
+        cut(slabs, last, last.data() + (last.has_pages ? Block::pages_of(used) : used));
+    return;
+  }
+  const auto begin = reinterpret_cast<char*>(&body);
   const uint32_t needed = Slabs::cells_of(static_cast<uint64_t>(last.data() - begin) + used);
-  WEIR_ASSERT(needed <= cells);
-  slabs.give_back(begin + size_t{needed} * Slabs::kCellBytes, cells - needed);
-  if (!inside) body.block_cells -= cells - needed;
-  cells = needed;
+  WEIR_ASSERT(needed <= body.cells);
+  slabs.give_back(begin + size_t{needed} * Slabs::kCellBytes, body.cells - needed);
+  body.cells = needed;
 }
 
 bool is_retired(const Slabs& slabs, Object& object) {

@@ -21,11 +21,28 @@ namespace weir::filters::cache {
 struct Block {
   Block* next;  // written before the bytes behind this block are published
   uint32_t capacity;
-  uint32_t cells;  // of its run; 0: it lies in its body's
+  uint16_t cells;  // of its run; 0: it lies in its body's
+  bool has_pages;  // whole ones, with nothing else in them: they can be sent as they are
 
-  char* data() { return reinterpret_cast<char*>(this + 1); }
+  static_assert(Slabs::kRunCellsMax <= UINT16_MAX);
+  char* data() {
+    char* const behind = reinterpret_cast<char*>(this + 1);
+    return has_pages ? page_at(behind) : behind;
+  }
+  char* end() { return reinterpret_cast<char*>(this) + size_t{cells} * Slabs::kCellBytes; }
+  // The first page that begins there or behind.
+  static char* page_at(char* at) {
+    return at + (-reinterpret_cast<uintptr_t>(at) & (Slabs::kPageBytes - 1));
+  }
   static constexpr uint32_t cells_for(uint64_t bytes) {
     return Slabs::cells_of(bytes + sizeof(Block));
+  }
+  // Wherever the run begins: what is before the first page is less than one.
+  static constexpr uint32_t cells_for_pages(uint64_t bytes) {
+    return Slabs::cells_of(pages_of(bytes) + Slabs::kPageBytes);
+  }
+  static constexpr uint64_t pages_of(uint64_t bytes) {  // in bytes
+    return (bytes + Slabs::kPageBytes - 1) & ~uint64_t{Slabs::kPageBytes - 1};
   }
 };
 
@@ -34,6 +51,7 @@ struct Body {
   std::atomic<Waiter*> waiters;     // changed under their lock
   std::atomic<uint32_t> refs;
   std::atomic<BodyState> state;
+  std::atomic<bool> lent;  // pages of it may lie in sockets
   Encoding encoding;
   uint32_t cells;        // of its run, the first block included
   uint32_t block_cells;  // of the runs of further blocks. Its writer's until it is whole
@@ -71,6 +89,11 @@ Object& make_object(const Slabs::Run& run, const Meta& meta, std::string_view he
 // The same bodies under another head.
 Object& make_object(const Slabs::Run& run, const Object& like, const Meta& meta,
                     std::string_view head);
+// Over the whole run.
+Block& make_block(const Slabs::Run& run);
+// With pages for `bytes`, or as many as there are in the run: what it has behind them is given
+// back. REQUIRES that it has one.
+Block& make_block_of_pages(Slabs& slabs, const Slabs::Run& run, uint64_t bytes);
 // Into a run that has room for the suffix and a block.
 Body& make_body(const Slabs::Run& run, Encoding encoding, std::string_view suffix);
 // Gives one count back, and with the last one the memory.

@@ -11,6 +11,13 @@
 
 namespace weir::filters::cache {
 
+namespace {
+
+// Less is copied as fast.
+constexpr uint64_t kLentBytesMin = 32 * 1024;
+
+}  // namespace
+
 Reader::Reader(Slabs& slabs, Object& object) : slabs_(&slabs), object_(&object) {
   for (size_t i = 0; i < kEncodings; ++i) {
     if (object.bodies[i] == nullptr) continue;
@@ -87,6 +94,7 @@ size_t Reader::spans(std::span<std::string_view> out, uint64_t max_bytes) const 
     if (skip == block->capacity) {
       block = block->next;
       skip = 0;
+      if (count > 0 && block->has_pages) break;
     }
     const uint64_t size = std::min<uint64_t>(block->capacity - skip, left);
     out[count++] = {block->data() + skip, size};
@@ -94,6 +102,23 @@ size_t Reader::spans(std::span<std::string_view> out, uint64_t max_bytes) const 
     skip += size;
   }
   return count;
+}
+
+Reader::FilePart Reader::lend(uint64_t max_bytes) const {
+  const uint64_t left = std::min(published() - position_, max_bytes);
+  Block* block = block_;
+  uint64_t skip = position_ - block_begin_;
+  if (left > 0 && skip == block->capacity) {
+    block = block->next;
+    skip = 0;
+  }
+  if (!block->has_pages) return {};
+  const uint64_t size = std::min<uint64_t>(block->capacity - skip, left);
+  if (size < kLentBytesMin) return {};
+  if (!body_->lent.load(std::memory_order_relaxed)) {
+    body_->lent.store(true, std::memory_order_relaxed);
+  }
+  return {slabs_->file(), slabs_->offset_in_file(block->data() + skip), size};
 }
 
 void Reader::consume(uint64_t bytes) {

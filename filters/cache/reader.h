@@ -75,8 +75,17 @@ class Reader {
   uint64_t published() const;
 
   // Where the next bytes are, in order: fills `out`, at most `max_bytes` in all, and returns how
-  // many spans. They are valid while this reader, or a copy, is. Does not move on.
+  // many spans. They are valid while this reader, or a copy, is. Does not move on. What could be
+  // lent begins a row of its own.
   size_t spans(std::span<std::string_view> out, uint64_t max_bytes) const;
+  // The next bytes as a part of a file, where they lie in pages of their own: to be sent as they
+  // are, in the order of all. None, of no bytes: use spans(). Does not move on.
+  struct FilePart {
+    int file = -1;
+    uint64_t offset_bytes = 0;
+    size_t bytes = 0;
+  };
+  FilePart lend(uint64_t max_bytes) const;
   void consume(uint64_t bytes);  // REQUIRES position() + bytes <= published()
   uint64_t position() const { return position_; }
   void seek(uint64_t position);  // REQUIRES position <= published(); O(blocks)

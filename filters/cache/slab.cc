@@ -1,9 +1,12 @@
 #include "filters/cache/slab.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -41,6 +44,22 @@ namespace {
 
 constexpr uint32_t kFirstCell = 129;  // behind the header
 
+// Strict overcommitment counts the pages of a file when they are touched, and has nothing but
+// SIGBUS to say that there are no more: then there is none.
+bool is_overcommit_strict() {
+  char mode = '2';
+  const int file = ::open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return true;
+  const bool read = ::read(file, &mode, 1) == 1;
+  ::close(file);
+  return !read || mode == '2';
+}
+
+int make_file() {
+  const bool has_pages = ::sysconf(_SC_PAGESIZE) == static_cast<long>(Slabs::kPageBytes);
+  return has_pages && !is_overcommit_strict() ? ::memfd_create("weir-cache", MFD_CLOEXEC) : -1;
+}
+
 }  // namespace
 
 // Nothing of it is writable before it is in use, so that strict overcommitment counts the bound and
@@ -49,14 +68,14 @@ constexpr uint32_t kFirstCell = 129;  // behind the header
 // Answers of other people's sites have no place in a core dump.
 Slabs::Slabs(uint64_t bytes) {
   static_assert(sizeof(Header) <= kFirstCell * kCellBytes);
-  for (const uint64_t size : {kBytesMax, bytes / kSlabBytes * kSlabBytes}) {
-    mapped_bytes_ = size + kSlabBytes;
-    mapping_ = ::mmap(nullptr, mapped_bytes_, PROT_NONE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    reserved_bytes_ = size;
-    if (mapping_ != MAP_FAILED) break;
+  file_ = make_file();
+  const uint64_t least = bytes / kSlabBytes * kSlabBytes;
+  bool mapped = map(kBytesMax) || map(least);
+  if (!mapped && file_ >= 0) {  // a file may be as large as a limit of the process's
+    ::close(std::exchange(file_, -1));
+    mapped = map(kBytesMax) || map(least);
   }
-  WEIR_CHECK(mapping_ != MAP_FAILED);
+  WEIR_CHECK(mapped);
   const auto at = reinterpret_cast<uintptr_t>(mapping_);
   base_ = static_cast<char*>(mapping_) + (kSlabBytes - at % kSlabBytes) % kSlabBytes;
   ::madvise(base_, reserved_bytes_, MADV_DONTDUMP);
@@ -66,6 +85,17 @@ Slabs::Slabs(uint64_t bytes) {
 Slabs::~Slabs() {
   ASAN_UNPOISON_MEMORY_REGION(base_, states_.size() * kSlabBytes);
   ::munmap(mapping_, mapped_bytes_);
+  if (file_ >= 0) ::close(file_);
+}
+
+// False: there is none of that size.
+bool Slabs::map(uint64_t bytes) {
+  mapped_bytes_ = bytes + kSlabBytes;
+  reserved_bytes_ = bytes;
+  if (file_ >= 0 && ::ftruncate(file_, static_cast<off_t>(mapped_bytes_)) != 0) return false;
+  const int flags = file_ >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+  mapping_ = ::mmap(nullptr, mapped_bytes_, PROT_NONE, flags | MAP_NORESERVE, file_, 0);
+  return mapping_ != MAP_FAILED;
 }
 
 Slabs::Header& Slabs::header(size_t slab) const {
@@ -238,8 +268,13 @@ void Slabs::unlink(uint32_t number) {
   Header::clear(head.ends, number % kSlabCells + run.cells - 1);
 }
 
+void Slabs::renew(void* at, size_t bytes) {
+  WEIR_ASSERT(offset_in_file(at) % kPageBytes == 0 && bytes % kPageBytes == 0);
+  if (file_ >= 0) ::madvise(at, bytes, MADV_REMOVE);
+}
+
 void Slabs::release(size_t slab) {
-  ::madvise(base_ + slab * kSlabBytes, kSlabBytes, MADV_DONTNEED);
+  ::madvise(base_ + slab * kSlabBytes, kSlabBytes, file_ >= 0 ? MADV_REMOVE : MADV_DONTNEED);
   cold_.push_back(static_cast<uint32_t>(slab));
 }
 

@@ -7,6 +7,10 @@
 // TLSF: Masmano et al. 2004). Slabs that are wholly free go back to the pool: no size of objects
 // keeps memory from another. Who can do with pieces says so (`least`), and never fails while cells
 // are free.
+//
+// The mapping is of a file in memory that nobody else has, so that the kernel can send whole pages
+// of it as they are (sendfile). A page that was sent may lie in a socket for long: whoever gives it
+// back changes it for a fresh one before (renew()), and what is on its way stays as it was.
 #pragma once
 
 #include <array>
@@ -28,6 +32,8 @@ class Slabs {
   // Address space is taken for it at once, if the system lets us: a bound may rise at a reload.
   static constexpr uint64_t kBytesMax = uint64_t{128} << 30;
 
+  static constexpr size_t kPageBytes = 4096;  // where pages are larger, there is no file
+
   static constexpr uint32_t cells_of(size_t bytes) {
     return static_cast<uint32_t>((bytes + kCellBytes - 1) / kCellBytes);
   }
@@ -47,6 +53,14 @@ class Slabs {
   Run take(uint32_t wanted, uint32_t least);
   // All of a run, or its tail.
   void give_back(void* at, uint32_t cells);
+
+  // That the memory is in; -1: none. Open as long as this lives.
+  int file() const { return file_; }
+  uint64_t offset_in_file(const void* at) const {
+    return static_cast<uint64_t>(static_cast<const char*>(at) - static_cast<char*>(mapping_));
+  }
+  // Whole pages that were sent out of the file: fresh ones take their place, of zeros.
+  void renew(void* at, size_t bytes);
 
   // A cell's number: half as long as its address. 0 is none's.
   uint32_t number_of(const void* at) const {
@@ -99,7 +113,9 @@ class Slabs {
   void release(size_t slab);
   bool release_one();
   void make_writable();
+  bool map(uint64_t bytes);
 
+  int file_ = -1;
   void* mapping_ = nullptr;
   uint64_t mapped_bytes_ = 0;
   char* base_ = nullptr;  // in it, at a slab's border

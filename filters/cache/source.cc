@@ -16,6 +16,8 @@ namespace {
 
 // Of one piece where what the client does not take of it has to be copied.
 constexpr uint64_t kCopiedMax = 64 * 1024;
+// Written to a full socket, to wait there.
+constexpr uint64_t kWaitBytes = 32 * 1024;
 
 std::string_view number(uint64_t value, Arena& arena) {
   char digits[20];
@@ -102,7 +104,16 @@ proxy::ResponseSource::Piece StoredSource::next_slice() {
   if (left_bytes_ == 0) return {State::kEnd, {}};
   for (;;) {
     const BodyState state = reader.state();  // before a look at what there is
-    const uint64_t most = exchange_.takes_files() ? left_bytes_ : std::min(left_bytes_, kCopiedMax);
+    uint64_t most = std::min(left_bytes_, kCopiedMax);
+    if (full_) {
+      most = std::min(left_bytes_, kWaitBytes);
+    } else if (exchange_.takes_files()) {
+      most = left_bytes_;
+      const Reader::FilePart part = reader.lend(most);
+      lent_bytes_ = part.bytes;
+      if (part.bytes > 0)
+        return {State::kFile, {}, false, part.file, part.offset_bytes, part.bytes};
+    }
     const size_t count = reader.spans(spans_, most);
     if (count > 0) {
       return {.state = State::kBytes, .spans = {spans_.data(), count}, .keeps_rest = true};
@@ -115,6 +126,7 @@ proxy::ResponseSource::Piece StoredSource::next_slice() {
 }
 
 void StoredSource::sent(size_t bytes) {
+  full_ = bytes < std::exchange(lent_bytes_, 0);
   serving_.reader.consume(bytes);
   if (left_bytes_ != UINT64_MAX) left_bytes_ -= bytes;
 }

@@ -63,11 +63,13 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
   Reader before_;  // of the head, where the body is read of a later answer
   http::HeaderList fields_;
   proxy::Selection selection_;
-  std::string made_;                  // a coded body that was made for this answer first
+  std::string made_;  // a coded body that was made for this answer first
   bool made_given_ = false;
   uint64_t left_bytes_ = UINT64_MAX;  // of the part at hand
   std::array<std::string_view, kSpansMax> spans_;
-  bool waits_ = false;        // has been said; on_grown() may have come
+  bool waits_ = false;     // has been said; on_grown() may have come
+  size_t lent_bytes_ = 0;  // by the last piece
+  bool full_ = false;      // the socket has not taken all of that
 };
 
 }  // namespace weir::filters::cache

@@ -18,6 +18,11 @@ namespace {
 constexpr uint64_t kBlockBytesMax = 64 * 1024;
 // Where nobody knows how long a body will be.
 constexpr uint64_t kFirstBytes = 1024;
+// From there on a block has pages of its own, in which a part of one is lost at its begin; in one
+// of that size 3 %. A body that begins with one has twice as much at least.
+constexpr uint64_t kPagesFrom = 64 * 1024;
+constexpr uint64_t kPagesMax = 256 * 1024;
+static_assert(Block::cells_for_pages(kPagesMax) <= Slabs::kRunCellsMax);
 
 bool are_bounded(std::span<const std::string_view> tags) {
   if (tags.size() > Store::kTagsMax) return false;
@@ -178,8 +183,10 @@ bool Store::start_body(Growing& growing, const Meta& meta, std::string_view head
   const Slabs::Run run = take(Object::cells_for(head.size()), &growing);
   if (!run) return false;
   Object& object = make_object(run, meta, head);
-  const uint64_t bytes =
-      growing.expected_bytes == 0 ? kFirstBytes : std::min(growing.expected_bytes, kBlockBytesMax);
+  const bool has_pages = slabs_.file() >= 0 && growing.expected_bytes >= 2 * kPagesFrom;
+  const uint64_t bytes = growing.expected_bytes == 0
+                             ? kFirstBytes
+                             : std::min(growing.expected_bytes, has_pages ? 0 : kBlockBytesMax);
   const uint64_t before = Body::head_bytes(suffix.size()) + sizeof(Block);
   const uint32_t least = Slabs::cells_of(before);
   const uint32_t wanted = Slabs::cells_of(before + bytes);
@@ -241,20 +248,24 @@ bool Store::add_block(Growing& growing, uint64_t pending_bytes) {
   const uint64_t rest = growing.expected_bytes > growing.written
                             ? growing.expected_bytes - growing.written
                             : std::max(growing.written, kFirstBytes);
-  const uint64_t bytes = std::min(std::max(rest, pending_bytes), kBlockBytesMax - sizeof(Block));
-  const uint32_t cells = Block::cells_for(bytes);
+  const uint64_t wanted = std::max(rest, pending_bytes);
+  const bool in_pages = slabs_.file() >= 0 && wanted >= kPagesFrom;
+  const uint64_t bytes = std::min(wanted, in_pages ? kPagesMax : kBlockBytesMax - sizeof(Block));
+  const uint32_t cells = in_pages ? Block::cells_for_pages(bytes) : Block::cells_for(bytes);
   if (!may_grow(growing, cells)) return false;
   const Slabs::Run run = take(cells, 1, &growing);
+  const bool has_page = in_pages && run.cells >= Block::cells_for_pages(1);
+  Block* const block = !run       ? nullptr
+                       : has_page ? &make_block_of_pages(slabs_, run, bytes)
+                                  : &make_block(run);
   // Counted is what there was, not what was wanted.
-  const uint32_t missing = cells - run.cells;
+  const uint32_t missing = cells - (block == nullptr ? 0 : block->cells);
   growing.counted_cells -= missing;
   growing_cells_.fetch_sub(missing, std::memory_order_relaxed);
-  if (!run) return false;
-  Block& block = *new (run.at) Block{
-      nullptr, static_cast<uint32_t>(run.cells * Slabs::kCellBytes - sizeof(Block)), run.cells};
-  growing.body->block_cells += run.cells;
-  growing.tail->next = &block;
-  growing.tail = &block;
+  if (block == nullptr) return false;
+  growing.body->block_cells += block->cells;
+  growing.tail->next = block;
+  growing.tail = block;
   growing.tail_bytes = 0;
   return true;
 }

@@ -1,0 +1,119 @@
+"""Large answers from the cache, which go to the socket as they lie in memory."""
+import time
+
+import pytest
+from support.library import cached, result
+from support.tiers import send_purge
+
+LARGE = 6 << 20
+
+
+def pattern(size, seed=1):
+    block = bytes((i * 31 + i // 251 + seed * 17) % 256 for i in range(65_521))
+    return (block * (size // len(block) + 1))[:size]
+
+
+@pytest.fixture(name="stock")
+def _stock(library):
+    library.set("/large", pattern(LARGE))
+    with cached(library, cache={"memory": "32MiB", "max_object": "8MiB"}) as weir:
+        weir.get("/large")
+        yield library, weir
+
+
+def fill_with_others(library, weir, seed=100, count=12):
+    for number in range(seed, seed + count):
+        library.set(f"/{number}", pattern(LARGE, number))
+        for expected in ("MISS", "HIT"):
+            answer = weir.get(f"/{number}")
+            assert result(answer) == expected and answer.body == pattern(LARGE, number)
+
+
+def test_a_large_hit_is_whole(stock):
+    _, weir = stock
+    for _ in range(3):
+        answer = weir.get("/large")
+        assert result(answer) == "HIT" and answer.body == pattern(LARGE)
+    with weir.client() as client:
+        for _ in range(3):
+            assert client.request("GET", "/large").body == pattern(LARGE)
+
+
+@pytest.mark.parametrize("size", [65_536, 131_071, 131_072, 131_073, 393_217, 1 << 20])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_sizes_about_which_memory_is_laid_out(library, size, chunked):
+    body = pattern(size, size)
+
+    def answer(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
+                  b"Transfer-Encoding: chunked\r\n\r\n")
+        for at in range(0, size, 30_000):
+            piece = body[at:at + 30_000]
+            conn.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+        conn.send(b"0\r\n\r\n")
+
+    library.set("/a", body)
+    if chunked:
+        library.answers["/a"] = answer
+    with cached(library) as weir:
+        for expected in ("MISS", "HIT", "HIT"):
+            got = weir.get("/a")
+            assert result(got) == expected and got.body == body
+
+
+def test_parts_of_a_large_answer(stock):
+    _, weir = stock
+    body = pattern(LARGE)
+    for first, last in ((0, LARGE - 1), (1, 300_000), (262_143, 262_145),
+                        (LARGE - 70_000, LARGE - 1)):
+        answer = weir.get("/large", headers=[("Range", f"bytes={first}-{last}")])
+        assert answer.status == 206 and answer.body == body[first:last + 1]
+    answer = weir.get("/large", headers=[("Range", "bytes=0-199999,4000000-4199999")])
+    assert body[:200_000] in answer.body and body[4_000_000:4_200_000] in answer.body
+
+
+def test_a_slow_client_gets_the_answer_that_it_was_promised(stock):
+    """Its memory is in use again long before the last of it has left."""
+    library, weir = stock
+    with weir.client(timeout=60) as slow:
+        slow.send("GET /large HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert slow.head()[0] == 200
+        held = slow.read_exactly(100_000)
+        time.sleep(0.2)  # the socket is full
+        library.set("/large", b"another")
+        send_purge(weir, all=True)
+        fill_with_others(library, weir)
+        assert weir.get("/large").body == b"another"
+        assert held + slow.read_exactly(LARGE - len(held)) == pattern(LARGE)
+
+
+def test_what_lies_in_a_socket_is_nobodys_memory(stock):
+    """All of it has left for the socket, whose client has not read it: the answer is dropped, and
+    what was in its place is overwritten."""
+    library, weir = stock
+    small = 150_000
+    library.set("/short", pattern(small, 3))
+    weir.get("/short")
+    clients = [weir.client(timeout=60) for _ in range(8)]
+    try:
+        for client in clients:
+            client.send("GET /short HTTP/1.1\r\nHost: test\r\n\r\n")
+        weir.wait_metric("weir_cache_requests_total", 8, result="hit")
+        fill_with_others(library, weir)
+        for client in clients:
+            status, _, _ = client.head()
+            assert status == 200 and client.read_exactly(small) == pattern(small, 3)
+    finally:
+        for client in clients:
+            client.sock.close()
+
+
+def test_clients_that_leave_in_the_middle(stock):
+    library, weir = stock
+    for number in range(20):
+        client = weir.client()
+        client.send("GET /large HTTP/1.1\r\nHost: test\r\n\r\n")
+        client.read_exactly(1000 + number * 50_000)
+        client.reset()
+    assert weir.get("/large").body == pattern(LARGE)
+    fill_with_others(library, weir)

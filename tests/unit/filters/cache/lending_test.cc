@@ -1,0 +1,194 @@
+// Bodies that are sent as they lie in memory, without a copy.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "filters/cache/object.h"
+#include "filters/cache/slab.h"
+#include "filters/cache/store.h"
+#include "support.h"
+
+namespace weir::filters::cache {
+namespace {
+
+constexpr size_t kPage = Slabs::kPageBytes;
+
+// Holds pages of a file as a socket does: by reference.
+class Pipe {
+ public:
+  Pipe() { REQUIRE(pipe2(ends_.data(), O_CLOEXEC) == 0); }
+  ~Pipe() {
+    close(ends_[0]);
+    close(ends_[1]);
+  }
+  void put(int file, uint64_t offset_bytes, size_t bytes) {
+    auto at = static_cast<off64_t>(offset_bytes);
+    REQUIRE(splice(file, &at, ends_[1], nullptr, bytes, SPLICE_F_NONBLOCK) ==
+            static_cast<ssize_t>(bytes));
+  }
+  std::string get(size_t bytes) {
+    std::string out(bytes, '\0');
+    REQUIRE(read(ends_[0], out.data(), bytes) == static_cast<ssize_t>(bytes));
+    return out;
+  }
+
+ private:
+  std::array<int, 2> ends_;
+};
+
+std::string read_file(const Reader::FilePart& part) {
+  std::string out(part.bytes, '\0');
+  REQUIRE(pread(part.file, out.data(), out.size(), static_cast<off_t>(part.offset_bytes)) ==
+          static_cast<ssize_t>(out.size()));
+  return out;
+}
+
+// All that is left, as one who sends files does; how much of it was lent.
+size_t read_lent(Reader& reader, std::string& out) {
+  size_t lent = 0;
+  for (;;) {
+    const Reader::FilePart part = reader.lend(UINT64_MAX);
+    std::array<std::string_view, 4> spans;
+    size_t bytes = part.bytes;
+    if (part.bytes > 0) {
+      out += read_file(part);
+      lent += part.bytes;
+    } else {
+      const size_t count = reader.spans(spans, UINT64_MAX);
+      if (count == 0) return lent;
+      for (size_t i = 0; i < count; ++i) {
+        out += spans[i];
+        bytes += spans[i].size();
+      }
+    }
+    reader.consume(bytes);
+  }
+}
+
+StoreOptions options() {
+  return {.memory_bytes = 16 << 20, .max_object_bytes = 8 << 20, .shards = 1};
+}
+
+TEST_CASE("cache lending: a page that was sent stays as it was when its memory is used again") {
+  Slabs slabs(4 * Slabs::kSlabBytes);
+  REQUIRE(slabs.file() >= 0);
+  const Slabs::Run run = slabs.take(Block::cells_for_pages(kPage), 1);
+  REQUIRE(run);
+  char* const page = Block::page_at(static_cast<char*>(run.at));
+  std::memset(page, 'a', kPage);
+  Pipe renewed;
+  renewed.put(slabs.file(), slabs.offset_in_file(page), kPage);
+  slabs.renew(page, kPage);
+  CHECK(std::string_view(page, kPage) == std::string(kPage, '\0'));
+  std::memset(page, 'b', kPage);
+  CHECK(renewed.get(kPage) == std::string(kPage, 'a'));
+  // So that this is about what it says: a pipe has the page, not a copy.
+  Pipe kept;
+  kept.put(slabs.file(), slabs.offset_in_file(page), kPage);
+  std::memset(page, 'c', kPage);
+  CHECK(kept.get(kPage) == std::string(kPage, 'c'));
+  slabs.give_back(run.at, run.cells);
+  CHECK(slabs.used_bytes() == 0);
+}
+
+TEST_CASE("cache lending: of a large body nearly all") {
+  Store store(options());
+  for (const size_t size : {131'072, 131'073, 262'144, 1'000'000, 1'048'576, 5'000'000}) {
+    for (const bool sized : {true, false}) {
+      CAPTURE(size, sized);
+      const std::string body = pattern(size, size);
+      Put how;
+      how.sized = sized;
+      REQUIRE(put(store, "a", body, how));
+      Reader reader = get(store, "a");
+      std::string read;
+      const size_t lent = read_lent(reader, read);
+      CHECK(read == body);
+      CHECK(lent >= (sized ? size - 64 * 1024 : size < 1'000'000 ? 0 : size / 2));
+      reader.open(Encoding::kIdentity);
+      CHECK(rest_of(reader) == body);
+      reader.seek(100'001);
+      read.clear();
+      read_lent(reader, read);
+      CHECK(read == body.substr(100'001));
+    }
+  }
+}
+
+TEST_CASE("cache lending: small bodies are not worth it, and take no pages") {
+  Store store(options());
+  for (const size_t size : {0, 1, 4096, 65'536, 131'071}) {
+    REQUIRE(put(store, "a", pattern(size, 1)));
+    Reader reader = get(store, "a");
+    std::string read;
+    CHECK(read_lent(reader, read) == 0);
+    CHECK(read.size() == size);
+  }
+}
+
+TEST_CASE("cache lending: who reads along is lent what there is") {
+  Store store(options());
+  Writer writer = store.begin("a");
+  Answer answer;
+  answer.expected_bytes = 1 << 20;
+  REQUIRE(writer.start(answer) == Room::kOk);
+  Reader reader = writer.reader();
+  std::string all;
+  std::string read;
+  size_t lent = 0;
+  for (uint64_t i = 0; i < 16; ++i) {
+    all += pattern(65'536, i);
+    REQUIRE(writer.append(std::string_view(all).substr(all.size() - 65'536)) == Room::kOk);
+    lent += read_lent(reader, read);
+    REQUIRE(read == all);
+  }
+  CHECK(lent > 900'000);
+  CHECK(writer.finish());
+}
+
+TEST_CASE("cache lending: what is in a socket survives the answer, and its memory is had again") {
+  Store store(options());
+  const std::string body = pattern(1 << 20, 7);
+  const uint64_t before = store.stats().bytes;
+  std::vector<std::string> sent;
+  Pipe pipe;
+  {
+    REQUIRE(put(store, "a", body));
+    Reader reader = get(store, "a");
+    while (reader.position() < body.size()) {
+      const Reader::FilePart part = reader.lend(UINT64_MAX);
+      if (part.bytes >= 2 * kPage && sent.size() < 4) {
+        pipe.put(part.file, part.offset_bytes + 100, kPage);
+        sent.push_back(body.substr(reader.position() + 100, kPage));
+      }
+      std::array<std::string_view, 1> span;
+      REQUIRE(reader.spans(span, UINT64_MAX) == 1);
+      reader.consume(span[0].size());
+    }
+  }
+  REQUIRE(sent.size() == 4);
+  // Ten times the memory.
+  for (uint64_t i = 0; i < 160; ++i) {
+    const std::string other = pattern(1 << 20, i + 100);
+    REQUIRE(put(store, "o" + std::to_string(i), other));
+    Reader reader = get(store, "o" + std::to_string(i));
+    std::string read;
+    read_lent(reader, read);
+    REQUIRE(read == other);
+  }
+  CHECK_FALSE(has(store, "a"));
+  for (const std::string& page : sent) CHECK(pipe.get(kPage) == page);
+  store.purge_all(Purge::kRemove);
+  for (uint64_t i = 0; i < 100 && store.stats().bytes > before; ++i) {
+    REQUIRE(put(store, "x", "x"));
+  }
+  CHECK(store.stats().bytes < before + 10'000);
+}
+
+}  // namespace
+}  // namespace weir::filters::cache
