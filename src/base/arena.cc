@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/check.h"
+#include "base/strings.h"
 
 namespace weir {
 
@@ -30,7 +31,7 @@ std::string_view Arena::concat(std::initializer_list<std::string_view> parts) {
   for (const std::string_view part : parts) size += part.size();
   char* text = static_cast<char*>(allocate(size, 1));
   char* at = text;
-  for (const std::string_view part : parts) at += part.copy(at, part.size());
+  for (const std::string_view part : parts) at = put_text(at, part);
   return {text, size};
 }
 

@@ -8,6 +8,19 @@
 
 namespace weir {
 
+namespace {
+
+// One digit per byte, all eight at once; in which order is all the same for what is random.
+uint64_t hex_digits(uint32_t word) {
+  uint64_t nibbles = (uint64_t{word} << 16 | word) & 0x0000'ffff'0000'ffff;
+  nibbles = (nibbles << 8 | nibbles) & 0x00ff'00ff'00ff'00ff;
+  nibbles = (nibbles << 4 | nibbles) & 0x0f0f'0f0f'0f0f'0f0f;
+  const uint64_t letters = (nibbles + 0x0606'0606'0606'0606) >> 4 & 0x0101'0101'0101'0101;
+  return nibbles + 0x3030'3030'3030'3030 + letters * ('a' - '0' - 10);
+}
+
+}  // namespace
+
 void RandomPool::fill(uint8_t* out, size_t bytes) {
   WEIR_ASSERT(bytes <= sizeof(pool_));
   if (left_ < bytes) {
@@ -25,14 +38,15 @@ void RandomPool::fill(uint8_t* out, size_t bytes) {
 void format_uuid4(RandomPool& random, char* out36) {
   uint8_t bytes[16];
   random.fill(bytes, sizeof(bytes));
-  bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3f) | 0x80);
-  static constexpr char kHex[] = "0123456789abcdef";
   char digits[32];
-  for (size_t i = 0; i < sizeof(bytes); ++i) {
-    digits[2 * i] = kHex[bytes[i] >> 4];
-    digits[2 * i + 1] = kHex[bytes[i] & 15];
+  for (size_t i = 0; i < 4; ++i) {
+    uint32_t word;
+    std::memcpy(&word, bytes + 4 * i, sizeof(word));
+    const uint64_t text = hex_digits(word);
+    std::memcpy(digits + 8 * i, &text, sizeof(text));
   }
+  digits[12] = '4';                   // the version
+  digits[16] = "89ab"[bytes[8] & 3];  // and the variant, in two bits
   std::memcpy(out36, digits, 8);
   std::memcpy(out36 + 9, digits + 8, 4);
   std::memcpy(out36 + 14, digits + 12, 4);
