@@ -65,10 +65,13 @@ struct Argument {
   std::string_view text;
 };
 
+bool are_digits(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 bool read_seconds(const Argument& argument, uint32_t& out) {
   const std::string_view digits = argument.text;
-  if (argument.broken || digits.empty() ||
-      digits.find_first_not_of("0123456789") != std::string_view::npos) {
+  if (argument.broken || digits.empty() || !are_digits(digits)) {
     return false;
   }
   uint64_t seconds = 0;
@@ -198,16 +201,18 @@ bool read_targeted(const CacheFields& answer, CacheControl& out) {
 
 }  // namespace
 
+// An answer's is read on each hit. Loops: find_first_not_of() calls a function for each byte.
 void CacheControl::add(std::string_view line) {
-  for (size_t at = 0; at < line.size();) {
-    const size_t begin = line.find_first_not_of(", \t", at);
-    if (begin == std::string_view::npos) return;
-    at = begin;
+  for (size_t at = 0;;) {
+    while (at < line.size() && (line[at] == ',' || is_ows(line[at]))) ++at;
+    if (at == line.size()) return;
+    const size_t begin = at;
     while (at < line.size() && is_byte(line[at], kTokenByte)) ++at;
     const Directive directive = directive_of(line.substr(begin, at - begin));
     Argument argument = take_argument(line, at);
-    const size_t next = line.find_first_not_of(" \t", at);
-    argument.broken = argument.broken || (next != std::string_view::npos && line[next] != ',');
+    size_t next = at;
+    while (next < line.size() && is_ows(line[next])) ++next;
+    argument.broken = argument.broken || (next < line.size() && line[next] != ',');
     apply(directive, argument, *this);
     at = member_end(line, at);
   }
