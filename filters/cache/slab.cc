@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,9 +56,16 @@ bool is_overcommit_strict() {
   return !read || mode == '2';
 }
 
+// A limit of files' sizes holds for those in memory as well, and who passes it gets a signal.
+bool are_files_limited() {
+  rlimit limit = {};
+  return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
+}
+
 int make_file() {
   const bool has_pages = ::sysconf(_SC_PAGESIZE) == static_cast<long>(Slabs::kPageBytes);
-  return has_pages && !is_overcommit_strict() ? ::memfd_create("weir-cache", MFD_CLOEXEC) : -1;
+  if (!has_pages || is_overcommit_strict() || are_files_limited()) return -1;
+  return ::memfd_create("weir-cache", MFD_CLOEXEC);
 }
 
 }  // namespace
@@ -71,7 +79,7 @@ Slabs::Slabs(uint64_t bytes) {
   file_ = make_file();
   const uint64_t least = bytes / kSlabBytes * kSlabBytes;
   bool mapped = map(kBytesMax) || map(least);
-  if (!mapped && file_ >= 0) {  // a file may be as large as a limit of the process's
+  if (!mapped && file_ >= 0) {
     ::close(std::exchange(file_, -1));
     mapped = map(kBytesMax) || map(least);
   }
