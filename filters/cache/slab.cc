@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -17,6 +19,7 @@
 #endif
 
 #include "base/check.h"
+#include "base/log.h"
 
 namespace weir::filters::cache {
 
@@ -62,30 +65,27 @@ bool are_files_limited() {
   return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
 }
 
-int make_file() {
-  const bool has_pages = ::sysconf(_SC_PAGESIZE) == static_cast<long>(Slabs::kPageBytes);
-  if (!has_pages || is_overcommit_strict() || are_files_limited()) return -1;
-  return ::memfd_create("weir-cache", MFD_CLOEXEC);
+// Why there is to be none; null: nothing is against it.
+const char* why_no_file() {
+  if (::sysconf(_SC_PAGESIZE) != static_cast<long>(Slabs::kPageBytes)) return "pages are not 4 KiB";
+  if (is_overcommit_strict()) return "vm.overcommit_memory is 2, or cannot be read";
+  if (are_files_limited()) return "sizes of files are limited";
+  return nullptr;
 }
 
 }  // namespace
 
 // Nothing of it is writable before it is in use, so that strict overcommitment counts the bound and
-// not the reserve. Where the system gives large pages unasked, none is resident that is not in use:
-// a slab is one. They are not asked for: the kernel would tidy up memory for them, 9 ms for one.
-// Answers of other people's sites have no place in a core dump.
+// not the reserve. A file has no large pages (map_file()). Without one the system may give them
+// unasked, but none is resident that is not in use: a slab is one. They are not asked for: the
+// kernel would tidy up memory for them, 9 ms for one. Answers of other people's sites have no place
+// in a core dump.
 Slabs::Slabs(uint64_t bytes) {
   static_assert(sizeof(Header) <= kFirstCell * kCellBytes);
-  file_ = make_file();
-  const uint64_t least = bytes / kSlabBytes * kSlabBytes;
-  bool mapped = map(kBytesMax) || map(least);
-  if (!mapped && file_ >= 0) {
-    ::close(std::exchange(file_, -1));
-    mapped = map(kBytesMax) || map(least);
+  if (const char* const why = map_file(bytes)) {
+    log_info("cache: large answers are copied for each client: no file in memory: {}", why);
+    WEIR_CHECK(map(bytes));
   }
-  WEIR_CHECK(mapped);
-  const auto at = reinterpret_cast<uintptr_t>(mapping_);
-  base_ = static_cast<char*>(mapping_) + (kSlabBytes - at % kSlabBytes) % kSlabBytes;
   ::madvise(base_, reserved_bytes_, MADV_DONTDUMP);
   set_limit(bytes);
 }
@@ -96,14 +96,55 @@ Slabs::~Slabs() {
   if (file_ >= 0) ::close(file_);
 }
 
-// False: there is none of that size.
+// False: there is not that much.
 bool Slabs::map(uint64_t bytes) {
-  mapped_bytes_ = bytes + kSlabBytes;
-  reserved_bytes_ = bytes;
-  if (file_ >= 0 && ::ftruncate(file_, static_cast<off_t>(mapped_bytes_)) != 0) return false;
   const int flags = file_ >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
-  mapping_ = ::mmap(nullptr, mapped_bytes_, PROT_NONE, flags | MAP_NORESERVE, file_, 0);
-  return mapping_ != MAP_FAILED;
+  for (const uint64_t size : {kBytesMax, bytes / kSlabBytes * kSlabBytes}) {
+    mapped_bytes_ = size + kSlabBytes;
+    if (file_ >= 0 && ::ftruncate(file_, static_cast<off_t>(mapped_bytes_)) != 0) continue;
+    mapping_ = ::mmap(nullptr, mapped_bytes_, PROT_NONE, flags | MAP_NORESERVE, file_, 0);
+    if (mapping_ == MAP_FAILED) continue;
+    reserved_bytes_ = size;
+    const auto at = reinterpret_cast<uintptr_t>(mapping_);
+    base_ = static_cast<char*>(mapping_) + (kSlabBytes - at % kSlabBytes) % kSlabBytes;
+    return true;
+  }
+  return false;
+}
+
+// Why not, and then nothing is mapped; null: it is done. Without large pages: of a part of one the
+// kernel makes no fresh page, but clears it, under the sockets that hold it. A kernel that has none
+// says EINVAL.
+const char* Slabs::map_file(uint64_t bytes) {
+  if (const char* const why = why_no_file()) return why;
+  file_ = ::memfd_create("weir-cache", MFD_CLOEXEC);
+  if (file_ < 0) return std::strerror(errno);
+  const char* why = nullptr;
+  if (!map(bytes)) {
+    why = std::strerror(errno);
+  } else if ((::madvise(mapping_, mapped_bytes_, MADV_NOHUGEPAGE) != 0 && errno != EINVAL) ||
+             !can_renew()) {
+    why = "its pages cannot be changed for fresh ones";
+    ::munmap(mapping_, mapped_bytes_);
+  }
+  if (why != nullptr) ::close(std::exchange(file_, -1));
+  return why;
+}
+
+// Whether a page becomes a fresh one while a pipe, as a socket would, keeps what was in it. In a
+// whole slab that is writable: in less the kernel makes no large page, and this would say nothing.
+bool Slabs::can_renew() {
+  std::array<int, 2> pipe = {};
+  if (::mprotect(base_, kSlabBytes, PROT_READ | PROT_WRITE) != 0) return false;
+  if (::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) return false;
+  *base_ = 'a';
+  auto at = static_cast<off64_t>(offset_in_file(base_));
+  char kept = 0;
+  const bool can = ::splice(file_, &at, pipe[1], nullptr, 1, 0) == 1 &&
+                   ::madvise(base_, kPageBytes, MADV_REMOVE) == 0 && *base_ == 0 &&
+                   ::read(pipe[0], &kept, 1) == 1 && kept == 'a';
+  for (const int end : pipe) ::close(end);
+  return can;
 }
 
 Slabs::Header& Slabs::header(size_t slab) const {
@@ -276,9 +317,11 @@ void Slabs::unlink(uint32_t number) {
   Header::clear(head.ends, number % kSlabCells + run.cells - 1);
 }
 
+// It has worked (can_renew()). Should it ever not, going on would put one client's answer into what
+// another one gets.
 void Slabs::renew(void* at, size_t bytes) {
   WEIR_ASSERT(offset_in_file(at) % kPageBytes == 0 && bytes % kPageBytes == 0);
-  if (file_ >= 0) ::madvise(at, bytes, MADV_REMOVE);
+  WEIR_CHECK(::madvise(at, bytes, MADV_REMOVE) == 0);
 }
 
 void Slabs::release(size_t slab) {

@@ -59,7 +59,8 @@ class Slabs {
   uint64_t offset_in_file(const void* at) const {
     return static_cast<uint64_t>(static_cast<const char*>(at) - static_cast<char*>(mapping_));
   }
-  // Whole pages that were sent out of the file: fresh ones take their place, of zeros.
+  // Whole pages that were sent out of the file: fresh ones take their place, of zeros. REQUIRES a
+  // file.
   void renew(void* at, size_t bytes);
 
   // A cell's number: half as long as its address. 0 is none's.
@@ -114,6 +115,8 @@ class Slabs {
   bool release_one();
   void make_writable();
   bool map(uint64_t bytes);
+  const char* map_file(uint64_t bytes);
+  bool can_renew();
 
   int file_ = -1;
   void* mapping_ = nullptr;
