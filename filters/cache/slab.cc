@@ -73,6 +73,14 @@ const char* why_no_file() {
   return nullptr;
 }
 
+// Some systems refuse files that could be executed, others do not know (EINVAL) that one can do
+// without.
+int make_file() {
+  constexpr unsigned kNoExecSeal = 0x0008U;  // MFD_NOEXEC_SEAL, not in the headers of Debian 12
+  const int file = ::memfd_create("weir-cache", MFD_CLOEXEC | kNoExecSeal);
+  return file >= 0 || errno != EINVAL ? file : ::memfd_create("weir-cache", MFD_CLOEXEC);
+}
+
 }  // namespace
 
 // Nothing of it is writable before it is in use, so that strict overcommitment counts the bound and
@@ -117,7 +125,7 @@ bool Slabs::map(uint64_t bytes) {
 // says EINVAL.
 const char* Slabs::map_file(uint64_t bytes) {
   if (const char* const why = why_no_file()) return why;
-  file_ = ::memfd_create("weir-cache", MFD_CLOEXEC);
+  file_ = make_file();
   if (file_ < 0) return std::strerror(errno);
   const char* why = nullptr;
   if (!map(bytes)) {
