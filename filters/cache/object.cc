@@ -61,7 +61,7 @@ Block& make_block(const Slabs::Run& run) {
 
 Block& make_block_of_pages(Slabs& slabs, const Slabs::Run& run, uint64_t bytes) {
   Block& block = *new (run.at) Block{nullptr, 0, static_cast<uint16_t>(run.cells), true};
-  WEIR_ASSERT(block.data() + Slabs::kPageBytes <= block.end());
+  WEIR_ASSERT(block.data() + Block::kLentBytesMin <= block.end());
   const auto room = static_cast<uint64_t>(block.end() - block.data());
   block.capacity = static_cast<uint32_t>(
       std::min(Block::pages_of(bytes), room & ~uint64_t{Slabs::kPageBytes - 1}));

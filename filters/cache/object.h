@@ -25,6 +25,9 @@ struct Block {
   bool has_pages;  // whole ones, with nothing else in them: they can be sent as they are
 
   static_assert(Slabs::kRunCellsMax <= UINT16_MAX);
+  // Of a block with pages, and what is sent of one at a time: less is copied as fast.
+  static constexpr uint64_t kLentBytesMin = 32 * 1024;
+
   char* data() {
     char* const behind = reinterpret_cast<char*>(this + 1);
     return has_pages ? page_at(behind) : behind;
@@ -92,7 +95,7 @@ Object& make_object(const Slabs::Run& run, const Object& like, const Meta& meta,
 // Over the whole run.
 Block& make_block(const Slabs::Run& run);
 // With pages for `bytes`, or as many as there are in the run: what it has behind them is given
-// back. REQUIRES that it has one.
+// back. REQUIRES that they can be lent.
 Block& make_block_of_pages(Slabs& slabs, const Slabs::Run& run, uint64_t bytes);
 // Into a run that has room for the suffix and a block.
 Body& make_body(const Slabs::Run& run, Encoding encoding, std::string_view suffix);

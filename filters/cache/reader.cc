@@ -11,13 +11,6 @@
 
 namespace weir::filters::cache {
 
-namespace {
-
-// Less is copied as fast.
-constexpr uint64_t kLentBytesMin = 32 * 1024;
-
-}  // namespace
-
 Reader::Reader(Slabs& slabs, Object& object) : slabs_(&slabs), object_(&object) {
   for (size_t i = 0; i < kEncodings; ++i) {
     if (object.bodies[i] == nullptr) continue;
@@ -114,7 +107,7 @@ Reader::FilePart Reader::lend(uint64_t max_bytes) const {
   }
   if (!block->has_pages) return {};
   const uint64_t size = std::min<uint64_t>(block->capacity - skip, left);
-  if (size < kLentBytesMin) return {};
+  if (size < Block::kLentBytesMin) return {};
   if (!body_->lent.load(std::memory_order_relaxed)) {
     body_->lent.store(true, std::memory_order_relaxed);
   }

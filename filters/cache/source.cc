@@ -111,8 +111,12 @@ proxy::ResponseSource::Piece StoredSource::next_slice() {
       most = left_bytes_;
       const Reader::FilePart part = reader.lend(most);
       lent_bytes_ = part.bytes;
-      if (part.bytes > 0)
-        return {State::kFile, {}, false, part.file, part.offset_bytes, part.bytes};
+      if (part.bytes > 0) {
+        return {.state = State::kFile,
+                .file = part.file,
+                .offset_bytes = part.offset_bytes,
+                .bytes = part.bytes};
+      }
     }
     const size_t count = reader.spans(spans_, most);
     if (count > 0) {

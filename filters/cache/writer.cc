@@ -23,6 +23,7 @@ constexpr uint64_t kFirstBytes = 1024;
 constexpr uint64_t kPagesFrom = 64 * 1024;
 constexpr uint64_t kPagesMax = 256 * 1024;
 static_assert(Block::cells_for_pages(kPagesMax) <= Slabs::kRunCellsMax);
+static_assert(kPagesFrom >= Block::kLentBytesMin);
 
 bool are_bounded(std::span<const std::string_view> tags) {
   if (tags.size() > Store::kTagsMax) return false;
@@ -254,10 +255,11 @@ bool Store::add_block(Growing& growing, uint64_t pending_bytes) {
   const uint32_t cells = in_pages ? Block::cells_for_pages(bytes) : Block::cells_for(bytes);
   if (!may_grow(growing, cells)) return false;
   const Slabs::Run run = take(cells, 1, &growing);
-  const bool has_page = in_pages && run.cells >= Block::cells_for_pages(1);
-  Block* const block = !run       ? nullptr
-                       : has_page ? &make_block_of_pages(slabs_, run, bytes)
-                                  : &make_block(run);
+  // In a short run the part of a page that is lost at its begin would be too much.
+  const bool has_pages = in_pages && run.cells >= Block::cells_for_pages(Block::kLentBytesMin);
+  Block* const block = !run        ? nullptr
+                       : has_pages ? &make_block_of_pages(slabs_, run, bytes)
+                                   : &make_block(run);
   // Counted is what there was, not what was wanted.
   const uint32_t missing = cells - (block == nullptr ? 0 : block->cells);
   growing.counted_cells -= missing;

@@ -246,6 +246,31 @@ TEST_CASE("cache lending: what was lent of an answer that broke off stays as it 
   CHECK(pipe.get(8 * kPage) == sent);
 }
 
+// Every second of many answers goes, the others are read and have to stay: what comes then lies in
+// the holes between them.
+TEST_CASE("cache lending: in holes of all sizes bodies are right, and take no more than they are") {
+  for (const size_t hole : {1'000, 5'000, 20'000, 34'000, 40'000, 63'000, 100'000, 200'000}) {
+    CAPTURE(hole);
+    Store store(options());
+    std::vector<Reader> kept;
+    const size_t count = 15'000'000 / (hole + 200);
+    for (size_t i = 0; i < count; ++i) {
+      REQUIRE(put(store, std::to_string(i), pattern(hole, i)));
+      if (i % 2 == 0) kept.push_back(get(store, std::to_string(i)));
+    }
+    for (size_t i = 1; i < count; i += 2) store.purge(std::to_string(i), Purge::kRemove);
+    const std::string body = pattern(6'000'000, 3);
+    const uint64_t before = store.stats().bytes;
+    REQUIRE(put(store, "large", body));
+    CHECK(store.stats().bytes - before < body.size() + body.size() / 16);
+    Reader reader = get(store, "large");
+    std::string read;
+    read_lent(reader, read);
+    CHECK(read == body);
+    for (size_t i = 0; i < kept.size(); ++i) CHECK(rest_of(kept[i]) == pattern(hole, 2 * i));
+  }
+}
+
 TEST_CASE("cache lending: without a file all is as it was, and nothing is lent") {
   const FilesLimited limited;
   REQUIRE(Slabs(Slabs::kSlabBytes).file() < 0);
