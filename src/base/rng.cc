@@ -36,7 +36,7 @@ void RandomPool::fill(uint8_t* out, size_t bytes) {
 }
 
 void format_uuid4(RandomPool& random, char* out36) {
-  uint8_t bytes[16];
+  uint8_t bytes[17];  // the last one is for the variant
   random.fill(bytes, sizeof(bytes));
   char digits[32];
   for (size_t i = 0; i < 4; ++i) {
@@ -45,8 +45,8 @@ void format_uuid4(RandomPool& random, char* out36) {
     const uint64_t text = hex_digits(word);
     std::memcpy(digits + 8 * i, &text, sizeof(text));
   }
-  digits[12] = '4';                   // the version
-  digits[16] = "89ab"[bytes[8] & 3];  // and the variant, in two bits
+  digits[12] = '4';                    // the version
+  digits[16] = "89ab"[bytes[16] & 3];  // and the variant, beside two bits
   std::memcpy(out36, digits, 8);
   std::memcpy(out36 + 9, digits + 8, 4);
   std::memcpy(out36 + 14, digits + 12, 4);
