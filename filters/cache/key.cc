@@ -137,8 +137,8 @@ bool KeyOptions::ignores(std::string_view parameter) const {
 
 std::string_view origin_of(std::string_view scheme, std::string_view host,
                            std::string_view authority, Arena& arena) {
-  // Of "[::1]:80" the last colon, of "[::1]" none. Where nothing is left out of it there is no
-  // port.
+  // Of "[::1]:80" the last colon, of "[::1]" none. Where nothing was left out for the host there is
+  // no port.
   std::string_view port;
   const size_t colon =
       authority.size() == host.size() ? std::string_view::npos : authority.rfind(':');

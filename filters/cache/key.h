@@ -52,6 +52,8 @@ bool knows_user(const KeyOptions& options, const proxy::Subject* subject);
 std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena& arena);
 
 // "https://example.com" of a request, as keys begin: the port only where it is not the scheme's.
+// REQUIRES that `host` is http::host_of(authority): that never adds anything, so where both are of
+// one size the authority has no port.
 std::string_view origin_of(std::string_view scheme, std::string_view host,
                            std::string_view authority, Arena& arena);
 
