@@ -1,25 +1,59 @@
 #include "base/strings.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <charconv>
 #include <cstring>
 #include <vector>
 
 namespace weir {
 
+namespace {
+
+// Eight letters at once, capital ones made small; bytes that are no ASCII letters stay.
+uint64_t lower_word(uint64_t word) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  const uint64_t low = word & (0x7f * kOnes);
+  const uint64_t from_a = low + (0x80 - 'A') * kOnes;  // bit 7 of a byte: 'A' or behind it
+  const uint64_t behind_z = low + (0x7f - 'Z') * kOnes;
+  const uint64_t capital = (from_a ^ behind_z) & ~word & (0x80 * kOnes);
+  return word | capital >> 2;
+}
+
+bool iequals_words(uint64_t a, uint64_t b) { return a == b || lower_word(a) == lower_word(b); }
+
+uint64_t word_at(const char* at) {
+  uint64_t word = 0;
+  std::memcpy(&word, at, sizeof(word));
+  return word;
+}
+
+// All of a text of less than eight bytes, some of it twice.
+uint64_t short_word(const char* at, size_t size) {
+  if (size >= 4) {
+    std::array<uint32_t, 2> ends;
+    std::memcpy(&ends[0], at, 4);
+    std::memcpy(&ends[1], at + size - 4, 4);
+    return std::bit_cast<uint64_t>(ends);
+  }
+  if (size == 0) return 0;
+  const auto byte = [at](size_t i) { return uint64_t{static_cast<uint8_t>(at[i])}; };
+  return byte(0) | byte(size / 2) << 8 | byte(size - 1) << 16;
+}
+
+}  // namespace
+
 bool iequals_same_size(std::string_view a, std::string_view b) {
-  size_t i = 0;
-  for (uint64_t x = 0, y = 0; i + sizeof(x) <= a.size(); i += sizeof(x)) {
-    std::memcpy(&x, a.data() + i, sizeof(x));
-    std::memcpy(&y, b.data() + i, sizeof(y));
-    constexpr uint64_t kCaseBits = 0x2020202020202020;
-    if (((x ^ y) & ~kCaseBits) != 0) return false;
-    if (x != y) break;  // in the case of letters, or in what is no letter
+  constexpr size_t kWord = sizeof(uint64_t);
+  const size_t size = a.size();
+  if (size < kWord) {
+    return iequals_words(short_word(a.data(), size), short_word(b.data(), size));
   }
-  for (; i < a.size(); ++i) {
-    if (a[i] != b[i] && to_lower(a[i]) != to_lower(b[i])) return false;
+  for (size_t i = 0; i + kWord < size; i += kWord) {
+    if (!iequals_words(word_at(a.data() + i), word_at(b.data() + i))) return false;
   }
-  return true;
+  return iequals_words(word_at(a.data() + size - kWord), word_at(b.data() + size - kWord));
 }
 
 bool parse_u64(std::string_view digits, uint64_t& out) {

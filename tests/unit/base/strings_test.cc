@@ -33,6 +33,23 @@ TEST_CASE("case is that of ASCII and nothing else") {
   }
 }
 
+TEST_CASE("every two bytes are compared as letters are, wherever they stand") {
+  size_t wrong = 0;
+  for (const size_t size : {1, 3, 7, 8, 13}) {
+    for (int first = 0; first < 256; ++first) {
+      for (int second = 0; second < 256; ++second) {
+        std::string a(size, 'x');
+        std::string b(size, 'X');
+        const size_t at = static_cast<size_t>(first + second) % size;
+        a[at] = static_cast<char>(first);
+        b[at] = static_cast<char>(second);
+        if (iequals(a, b) != (to_lower(a[at]) == to_lower(b[at]))) ++wrong;
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("optional whitespace is spaces and tabs, at the ends only") {
   CHECK(trim_ows("  a \t b\t ") == "a \t b");
   CHECK(trim_ows("\t \t").empty());
