@@ -88,10 +88,14 @@ class CpuTime:
 
 
 def cpu_of_processes(pids):
-    """utime + stime of all threads of the processes, those that ended included."""
+    """utime + stime of all threads of the processes, those that ended included. A process that is
+    gone counts nothing: nginx's cache loader ends when it has looked."""
     spent = CpuTime()
     for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
         ticks_user, ticks_system = int(fields[11]), int(fields[12])
         spent += CpuTime(ticks_user / TICKS_PER_SECOND, ticks_system / TICKS_PER_SECOND)
     return spent
