@@ -1,5 +1,6 @@
-// The head of a stored answer as bytes: its fields in a row, ready to be pointed into. Process-wide
-// form: what leaves the process (a second tier) is text.
+// The head of a stored answer as bytes: its fields as lines in a row, which are looked at when they
+// are packed, once, and go to clients as they stand. Process-wide form: what leaves the process (a
+// second tier) is text.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 
 namespace weir::filters::cache {
 
-// In the list's arena.
+// In the list's arena. Leaves out what could not be written.
 std::string_view pack_head(const http::HeaderList& headers);
 // Adds the fields to `out`: views of `packed`, which must outlive it.
 void unpack_head(std::string_view packed, http::HeaderList& out);

@@ -28,9 +28,7 @@ size_t add_fields(const HeaderList& headers, uint64_t left_out, H2Session& out) 
   size_t bytes = 0;
   for (const Header& header : headers) {
     if ((bit(header.id) & left_out) != 0) continue;
-    const bool sound = !header.line().empty() ||  // as it was read
-                       (is_token(header.name) && is_field_value(header.value));
-    if (!sound || is_websocket_key(header)) continue;
+    if (!is_sound(header) || is_websocket_key(header)) continue;
     bytes += add(header.name, header.value, out, !header.never_indexed && !is_unique(header));
   }
   return bytes;

@@ -423,4 +423,8 @@ bool is_field_value(std::string_view text) {
   return at == text.size();
 }
 
+bool is_sound(const Header& field) {
+  return field.in_line || (is_token(field.name) && is_field_value(field.value));
+}
+
 }  // namespace weir::http

@@ -78,6 +78,8 @@ inline bool same_variable(std::string_view a, std::string_view b) {
 // A name / value that weir may send: a token; no CR, LF, NUL.
 bool is_token(std::string_view text);
 bool is_field_value(std::string_view text);
+// May be written as it is.
+bool is_sound(const Header& field);
 bool is_valid_host(std::string_view host);        // reg-name, IPv4 or [IPv6], with optional :port
 bool is_request_target(std::string_view target);  // visible ASCII without "#"
 // The host of a valid "host[:port]": lower case, without port and trailing dot.

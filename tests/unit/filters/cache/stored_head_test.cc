@@ -17,15 +17,39 @@ TEST_CASE("a head comes back as it went") {
   fields.add("Content-Type", "text/plain");
   fields.add("X-Empty", "");
   fields.add("X-Large", large);
+  fields.add("X-Secret", "s", http::HeaderId::kOther, false, true);
   http::HeaderList back(arena);
   unpack_head(pack_head(fields), back);
-  REQUIRE(back.size() == 3);
+  REQUIRE(back.size() == 4);
   CHECK(back.begin()[0].id == http::HeaderId::kContentType);
   CHECK(back.begin()[1].value.empty());
   CHECK(back.begin()[2].value == large);
+  CHECK_FALSE(back.begin()[2].never_indexed);
+  CHECK(back.begin()[3].never_indexed);
   http::HeaderList none(arena);
   unpack_head({}, none);
   CHECK(none.size() == 0);
+}
+
+TEST_CASE("a head is stored as lines, without what could not be written") {
+  BlockPool blocks;
+  Arena arena(blocks);
+  http::HeaderList fields(arena);
+  fields.add("Content-Type", "text/plain");
+  fields.add("X-Split", "a\r\nSet-Cookie: b");
+  fields.add("X Name", "c");
+  fields.add("", "d");
+  fields.add("X-Tab", "e\tf");
+  http::HeaderList back(arena);
+  unpack_head(pack_head(fields), back);
+  REQUIRE(back.size() == 2);
+  const std::string_view first = back.begin()[0].line();
+  CHECK(first == "Content-Type: text/plain\r\n");
+  CHECK(back.begin()[1].line() == "X-Tab: e\tf\r\n");
+  CHECK(back.begin()[1].line().data() == first.data() + first.size());
+  fields.clear();
+  unpack_head(pack_head(fields), back);
+  CHECK(back.size() == 2);
 }
 
 std::string tag_of(std::string_view text, size_t step) {
