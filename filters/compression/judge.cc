@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
-#include "http/cache_control.h"
+#include "http/chars.h"
 
 namespace weir::filters::compression {
 
@@ -12,11 +12,21 @@ namespace {
 using http::CacheField;
 using http::CacheFields;
 
+// The one directive that is of interest here, with an argument or without. It is not worth reading
+// all of them for each answer: what a quoted list has by that name only costs a compression.
+bool is_no_transform(std::string_view item) {
+  constexpr std::string_view kName = "no-transform";
+  return iequals(item.substr(0, kName.size()), kName) &&
+         (item.size() == kName.size() || !http::is_byte(item[kName.size()], http::kTokenByte));
+}
+
 bool forbids_transforming(const CacheFields& fields) {
-  http::CacheControl control;
-  fields.for_each(CacheField::kCacheControl,
-                  [&control](std::string_view line) { control.add(line); });
-  return control.no_transform;
+  bool forbids = false;
+  fields.for_each(CacheField::kCacheControl, [&forbids](std::string_view line) {
+    for_each_list_item(
+        line, [&forbids](std::string_view item) { forbids = forbids || is_no_transform(item); });
+  });
+  return forbids;
 }
 
 // RFC 9110 8.4: "identity" is not to stand there, and says nothing where it does.
@@ -104,6 +114,7 @@ void add_vary(http::HeaderList& headers, std::string_view name) {
     merged = merged.empty() ? header.value : headers.arena().concat({merged, ", ", header.value});
   }
   if (said && lines == 1) return;
+  if (lines == 0) return headers.add("Vary", name, http::HeaderId::kOther);
   if (!said) merged = merged.empty() ? name : headers.arena().concat({merged, ", ", name});
   headers.set("Vary", merged);
 }
