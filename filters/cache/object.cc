@@ -87,10 +87,9 @@ Body& make_body(const Slabs::Run& run, Encoding encoding, std::string_view suffi
 void drop(Slabs& slabs, Body& body) {
   if (body.refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   WEIR_ASSERT(body.waiters.load(std::memory_order_relaxed) == nullptr);
-  const bool lent = body.lent.load(std::memory_order_relaxed);
   for (Block* block = body.first().next; block != nullptr;) {
     Block* const next = block->next;
-    if (lent && block->has_pages) {
+    if (block->lent.load(std::memory_order_relaxed)) {
       slabs.renew(block->data(), static_cast<size_t>(block->end() - block->data()));
     }
     slabs.give_back(block, block->cells);
@@ -107,7 +106,8 @@ void drop(Slabs& slabs, Object& object) {
   slabs.give_back(&object, object.cells);
 }
 
-// Readers look at a block's capacity, which stays as it was, and never at its cells.
+// Readers look at a block's capacity, which stays as it was, and never at its cells. A page is kept
+// or given back as a whole: one that was lent is renewed as a whole.
 void trim(Slabs& slabs, Body& body, Block& last, uint64_t used) {
   if (last.cells != 0) {
     body.block_cells -=

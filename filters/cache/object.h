@@ -23,6 +23,7 @@ struct Block {
   uint32_t capacity;
   uint16_t cells;  // of its run; 0: it lies in its body's
   bool has_pages;  // whole ones, with nothing else in them: they can be sent as they are
+  std::atomic<bool> lent = false;  // its pages may lie in sockets
 
   static_assert(Slabs::kRunCellsMax <= UINT16_MAX);
   // Of a block with pages, and what is sent of one at a time: less is copied as fast.
@@ -54,7 +55,6 @@ struct Body {
   std::atomic<Waiter*> waiters;     // changed under their lock
   std::atomic<uint32_t> refs;
   std::atomic<BodyState> state;
-  std::atomic<bool> lent;  // pages of it may lie in sockets
   Encoding encoding;
   uint32_t cells;        // of its run, the first block included
   uint32_t block_cells;  // of the runs of further blocks. Its writer's until it is whole

@@ -97,7 +97,7 @@ size_t Reader::spans(std::span<std::string_view> out, uint64_t max_bytes) const 
   return count;
 }
 
-Reader::FilePart Reader::lend(uint64_t max_bytes) const {
+Reader::FilePart Reader::lend(uint64_t max_bytes) {
   const uint64_t left = std::min(published() - position_, max_bytes);
   Block* block = block_;
   uint64_t skip = position_ - block_begin_;
@@ -108,8 +108,9 @@ Reader::FilePart Reader::lend(uint64_t max_bytes) const {
   if (!block->has_pages) return {};
   const uint64_t size = std::min<uint64_t>(block->capacity - skip, left);
   if (size < Block::kLentBytesMin) return {};
-  if (!body_->lent.load(std::memory_order_relaxed)) {
-    body_->lent.store(true, std::memory_order_relaxed);
+  // Most often it is said already: then the line stays shared by all workers' caches.
+  if (!block->lent.load(std::memory_order_relaxed)) {
+    block->lent.store(true, std::memory_order_relaxed);
   }
   return {slabs_->file(), slabs_->offset_in_file(block->data() + skip), size};
 }

@@ -79,13 +79,14 @@ class Reader {
   // lent begins a row of its own.
   size_t spans(std::span<std::string_view> out, uint64_t max_bytes) const;
   // The next bytes as a part of a file, where they lie in pages of their own: to be sent as they
-  // are, in the order of all. None, of no bytes: use spans(). Does not move on.
+  // are, in the order of all. None, of no bytes: use spans(). Does not move on. Their pages are
+  // made anew before they are used for something else: that costs as much as ten copies.
   struct FilePart {
     int file = -1;
     uint64_t offset_bytes = 0;
     size_t bytes = 0;
   };
-  FilePart lend(uint64_t max_bytes) const;
+  FilePart lend(uint64_t max_bytes);
   void consume(uint64_t bytes);  // REQUIRES position() + bytes <= published()
   uint64_t position() const { return position_; }
   void seek(uint64_t position);  // REQUIRES position <= published(); O(blocks)

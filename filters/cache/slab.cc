@@ -59,10 +59,11 @@ bool is_overcommit_strict() {
   return !read || mode == '2';
 }
 
-// A limit of files' sizes holds for those in memory as well, and who passes it gets a signal.
+// A limit of files' sizes holds for those in memory as well: ftruncate() would bring a signal.
 bool are_files_limited() {
   rlimit limit = {};
-  return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
+  return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
+         limit.rlim_cur < Slabs::kBytesMax + Slabs::kSlabBytes;
 }
 
 // Why there is to be none; null: nothing is against it.
@@ -328,7 +329,7 @@ void Slabs::unlink(uint32_t number) {
 // It has worked (can_renew()). Should it ever not, going on would put one client's answer into what
 // another one gets.
 void Slabs::renew(void* at, size_t bytes) {
-  WEIR_ASSERT(offset_in_file(at) % kPageBytes == 0 && bytes % kPageBytes == 0);
+  WEIR_CHECK(offset_in_file(at) % kPageBytes == 0 && bytes % kPageBytes == 0);
   WEIR_CHECK(::madvise(at, bytes, MADV_REMOVE) == 0);
 }
 

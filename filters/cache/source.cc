@@ -19,6 +19,10 @@ constexpr uint64_t kCopiedMax = 64 * 1024;
 // Written to a full socket, to wait there.
 constexpr uint64_t kWaitBytes = 32 * 1024;
 
+// Fresh pages for what was lent cost about as much as to copy it so often. Who was asked for that
+// often is copied no more: then it costs twice the least at worst, however often it is asked for.
+constexpr uint64_t kCopiedHits = 10;
+
 std::string_view number(uint64_t value, Arena& arena) {
   char digits[20];
   return arena.copy({digits, format_u64(value, digits)});
@@ -104,12 +108,12 @@ proxy::ResponseSource::Piece StoredSource::next_slice() {
   if (left_bytes_ == 0) return {State::kEnd, {}};
   for (;;) {
     const BodyState state = reader.state();  // before a look at what there is
-    uint64_t most = std::min(left_bytes_, kCopiedMax);
+    const bool in_the_clear = exchange_.takes_files();
+    uint64_t most = in_the_clear ? left_bytes_ : std::min(left_bytes_, kCopiedMax);
     if (full_) {
       most = std::min(left_bytes_, kWaitBytes);
-    } else if (exchange_.takes_files()) {
-      most = left_bytes_;
-      const Reader::FilePart part = reader.lend(most);
+    } else if (in_the_clear && serving_.hits > kCopiedHits) {
+      const Reader::FilePart part = reader.lend(left_bytes_);
       lent_bytes_ = part.bytes;
       if (part.bytes > 0) {
         return {.state = State::kFile,

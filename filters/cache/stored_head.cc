@@ -21,6 +21,11 @@ static_assert(sizeof(Entry) == 8);
 
 using Count = uint32_t;
 
+// Names of that size are no server's: a head has less. The second tier is not so sure.
+bool is_kept(const http::Header& field) {
+  return http::is_sound(field) && field.name.size() <= UINT16_MAX;
+}
+
 char* put_entry(char* at, const http::Header& field) {
   const Entry entry = {static_cast<uint32_t>(field.value.size()),
                        static_cast<uint16_t>(field.name.size()), field.id, field.never_indexed};
@@ -42,7 +47,7 @@ std::string_view pack_head(const http::HeaderList& headers) {
   Count count = 0;
   size_t lines_bytes = 0;
   for (const http::Header& field : headers) {
-    if (!http::is_sound(field)) continue;
+    if (!is_kept(field)) continue;
     ++count;
     lines_bytes += field.line_bytes();
   }
@@ -52,7 +57,7 @@ std::string_view pack_head(const http::HeaderList& headers) {
   char* entry = packed + sizeof(count);
   char* line = packed + lines_at;
   for (const http::Header& field : headers) {
-    if (!http::is_sound(field)) continue;
+    if (!is_kept(field)) continue;
     entry = put_entry(entry, field);
     line = put_line(line, field);
   }

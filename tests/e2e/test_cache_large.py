@@ -8,6 +8,7 @@ from support.library import cached, result
 from support.tiers import send_purge
 
 LARGE = 6 << 20
+COPIED_HITS = 10  # then it is lent
 
 
 def pattern(size, seed=1):
@@ -19,8 +20,13 @@ def pattern(size, seed=1):
 def _stock(library):
     library.set("/large", pattern(LARGE))
     with cached(library, cache={"memory": "32MiB", "max_object": "8MiB"}) as weir:
-        weir.get("/large")
+        make_popular(weir, "/large")
         yield library, weir
+
+
+def make_popular(weir, path):
+    for _ in range(1 + COPIED_HITS):
+        weir.get(path)
 
 
 def fill_with_others(library, weir, seed=100, count=12):
@@ -61,6 +67,16 @@ def test_a_large_hit_is_sent_as_it_lies_in_memory(stock):
     assert bytes_read(weir) - before > LARGE // 4
 
 
+def test_a_large_answer_is_copied_as_long_as_few_ask_for_it(stock):
+    library, weir = stock
+    library.set("/rare", pattern(LARGE))
+    weir.get("/rare")
+    for _ in range(COPIED_HITS):
+        before = bytes_read(weir)
+        assert result(weir.get("/rare")) == "HIT"
+        assert bytes_read(weir) - before < LARGE // 4
+
+
 @pytest.fixture(name="limited_files")
 def _limited_files():
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -96,7 +112,7 @@ def test_sizes_about_which_memory_is_laid_out(library, size, chunked):
     if chunked:
         library.answers["/a"] = answer
     with cached(library) as weir:
-        for expected in ("MISS", "HIT", "HIT"):
+        for expected in ("MISS", *["HIT"] * (COPIED_HITS + 2)):
             got = weir.get("/a")
             assert result(got) == expected and got.body == body
 
@@ -134,12 +150,12 @@ def test_what_lies_in_a_socket_is_nobodys_memory(stock):
     library, weir = stock
     small = 150_000
     library.set("/short", pattern(small, 3))
-    weir.get("/short")
+    make_popular(weir, "/short")
     clients = [weir.client(timeout=60) for _ in range(8)]
     try:
         for client in clients:
             client.send("GET /short HTTP/1.1\r\nHost: test\r\n\r\n")
-        weir.log_of("/short", 1 + len(clients))  # so nobody reads it any more
+        weir.log_of("/short", 1 + COPIED_HITS + len(clients))  # so nobody reads it any more
         fill_with_others(library, weir)
         for client in clients:
             status, _, _ = client.head()

@@ -39,6 +39,8 @@ TEST_CASE("a head is stored as lines, without what could not be written") {
   fields.add("X-Split", "a\r\nSet-Cookie: b");
   fields.add("X Name", "c");
   fields.add("", "d");
+  const std::string long_name(65'539, 'n');
+  fields.add(long_name, "g");
   fields.add("X-Tab", "e\tf");
   http::HeaderList back(arena);
   unpack_head(pack_head(fields), back);
