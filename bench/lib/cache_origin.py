@@ -1,6 +1,8 @@
 """An origin of answers that may be kept: /1k, /16k.json, /1m, and /o/N of sizes from 1 to 64 KB;
-and of ones that may not: /made/N.json, of 16 KB, 64 different ones."""
+and of ones that may not: /made/N.json, of 16 KB, 64 different ones. /fetched tells how many of all
+these it has given."""
 
+import itertools
 import json
 import random
 import socket
@@ -20,14 +22,22 @@ def varied_json(size, seed=7):
     return json.dumps(records)[:size].encode()
 
 
-FIXED = {"/1k": ("text/html", b"x" * 1024), "/16k.json": ("application/json", varied_json(16384)),
+# An image, because the peers do not compress the same other types.
+FIXED = {"/1k": ("image/png", b"x" * 1024), "/16k.json": ("application/json", varied_json(16384)),
          "/1m": ("application/octet-stream", random.Random(1).randbytes(1 << 20))}
 
 MADE = {f"/made/{n}.json": varied_json(16384, n) for n in range(64)}
 
 
+FETCHED = itertools.count()
+
+
 def answer_to(path):
     path = path.partition("?")[0]
+    number = next(FETCHED)
+    if path == "/fetched":
+        body = str(number).encode()
+        return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     kind, body = FIXED.get(path, (None, None))
     if path in MADE:
         body = MADE[path]
