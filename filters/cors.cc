@@ -78,15 +78,14 @@ class CorsFilter : public proxy::Filter {
     http::HeaderList& headers = head.headers;
     bool varies = policy_.is_for_all();
     headers.remove_if([&varies](const http::Header& header) {
-      if (header.id != http::HeaderId::kOther) return false;
-      if (header.name.size() == 4 && !varies && iequals(header.name, "vary")) {
+      if (header.id == http::HeaderId::kVary && !varies) {
         for_each_list_item(header.value, [&varies](std::string_view item) {
           varies = varies || item == "*" || iequals(item, "origin");
         });
       }
-      return is_cors_field(header.name);
+      return header.id == http::HeaderId::kOther && is_cors_field(header.name);
     });
-    if (!varies) headers.add("Vary", "Origin", http::HeaderId::kOther);
+    if (!varies) headers.add("Vary", "Origin", http::HeaderId::kVary);
     if (origin_.empty()) {
       // Asked without an origin, a public answer may be kept for those who have one.
       if (policy_.is_for_all()) put(headers, "Access-Control-Allow-Origin", "*");
@@ -104,7 +103,7 @@ class CorsFilter : public proxy::Filter {
 
  private:
   static void put(http::HeaderList& headers, std::string_view name, std::string_view value) {
-    if (!value.empty()) headers.add(name, value, http::HeaderId::kOther);
+    if (!value.empty()) headers.add(name, value);
   }
 
   void tell_preflight(http::HeaderList& headers) const {

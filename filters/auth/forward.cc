@@ -56,8 +56,9 @@ proxy::LocalReply handed_on(const http::ResponseHead& head, const Buffer& body) 
   bool says_how_to_keep = false;
   for (const http::Header& field : head.headers) {
     if (http::is_hop_by_hop(field) || field.id == http::HeaderId::kContentLength) continue;
-    if (reply.body.empty() && iequals(field.name, "content-encoding")) continue;
-    says_how_to_keep |= iequals(field.name, "cache-control") || iequals(field.name, "expires");
+    if (reply.body.empty() && field.id == http::HeaderId::kContentEncoding) continue;
+    says_how_to_keep |=
+        field.id == http::HeaderId::kCacheControl || field.id == http::HeaderId::kExpires;
     reply.headers.emplace_back(field.name, field.value);
   }
   if (!says_how_to_keep) reply.headers.emplace_back("Cache-Control", "no-store");
@@ -84,7 +85,7 @@ class Forward final : public proxy::Filter, public proxy::Fetch::User {
   proxy::Verdict on_response(proxy::FilterContext&, http::ResponseHead& head) override {
     if (for_client_ == nullptr) return proxy::Next{};
     for (const http::Header& field : *for_client_) {
-      if (!iequals(field.name, "set-cookie")) head.headers.remove(field.name);
+      if (field.id != http::HeaderId::kSetCookie) head.headers.remove(field.name);
     }
     for (const http::Header& field : *for_client_) head.headers.add(field);
     return proxy::Next{};

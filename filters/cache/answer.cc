@@ -26,12 +26,9 @@ namespace {
 bool describes_content(const http::Header& field, bool has_tag) {
   switch (field.id) {
     case http::HeaderId::kContentLength:
-    case http::HeaderId::kContentType: return true;
-    default: break;
-  }
-  switch (http::cache_field(field.name)) {
-    case http::CacheField::kContentEncoding: return true;
-    case http::CacheField::kLastModified: return has_tag;
+    case http::HeaderId::kContentType:
+    case http::HeaderId::kContentEncoding: return true;
+    case http::HeaderId::kLastModified: return has_tag;
     default: return iequals(field.name, "content-language");
   }
 }
@@ -85,7 +82,7 @@ proxy::Verdict CacheFilter::on_response(proxy::FilterContext& context, http::Res
   }
   const http::CacheFields fields(head.headers);
   const bool may_get_tag = options_.makes_etag && head.status == 200 &&
-                           !fields.has(http::CacheField::kEtag) && plan_ != Plan::kPass;
+                           !fields.has(http::HeaderId::kEtag) && plan_ != Plan::kPass;
   if (may_get_tag && head.framing == http::Framing::kLength &&
       head.content_length <= limits::kWholeAnswerBytes) {
     return proxy::Whole{};
@@ -129,7 +126,7 @@ proxy::Verdict CacheFilter::keep(proxy::FilterContext& context, http::ResponseHe
     lead_.refuse(static_cast<uint64_t>(now_ms()));
   }
   const bool makes_tag = options_.makes_etag && made_tag.empty() && head.status == 200 &&
-                         !http::CacheFields(head.headers).has(http::CacheField::kEtag);
+                         !http::CacheFields(head.headers).has(http::HeaderId::kEtag);
   context.record(intake_.recorder(store_, std::move(lead_), stored_, makes_tag));
   Serving serving = {.reader = reader, .meta = intake_.meta(), .head = intake_.packed()};
   serving.fed = true;
@@ -216,7 +213,7 @@ proxy::Verdict CacheFilter::use_not_modified(const http::ResponseHead& head) {
   http::HeaderList& fields = *arena().make<http::HeaderList>(arena());
   unpack_head(intake_.packed(), fields);
   for (const http::Header& field : head.headers) {  // for this client alone
-    if (http::cache_field(field.name) == http::CacheField::kSetCookie) fields.add(field);
+    if (field.id == http::HeaderId::kSetCookie) fields.add(field);
   }
   return serve({.reader = stored_, .meta = intake_.meta(), .fields = &fields},
                CacheResult::kRevalidated, "weir; hit; fwd=stale; fwd-status=304");

@@ -66,7 +66,7 @@ std::string why_not_looked_up(const Options& options, const http::RequestHead& h
 // What of the request limits what the cache may do for it.
 void tell_limits(const Options& options, const http::RequestHead& head,
                  const http::CacheFields& fields, Lines& out) {
-  using http::CacheField;
+  using http::HeaderId;
   const http::Asked asked = http::what_is_asked(options.policy, head, fields);
   const http::CacheControl& says = asked.says;
   if (asked.authorized) {
@@ -87,10 +87,10 @@ void tell_limits(const Options& options, const http::RequestHead& head,
   }
   if (says.only_if_cached) out.push_back("its only-if-cached: 504 where nothing is kept");
   if (head.method != http::Method::kGet) out.push_back("a hit answers it; a miss is not kept");
-  if (fields.has(CacheField::kRange)) {
+  if (fields.has(HeaderId::kRange)) {
     out.push_back("Range: cut out of what is kept; a miss is passed on and not kept");
   }
-  if (fields.has(CacheField::kIfNoneMatch) || fields.has(CacheField::kIfModifiedSince)) {
+  if (fields.has(HeaderId::kIfNoneMatch) || fields.has(HeaderId::kIfModifiedSince)) {
     out.push_back("its condition is answered by what is kept");
   }
 }

@@ -135,7 +135,7 @@ CacheFilter::Outcome CacheFilter::fetch() {
     return only_if_cached();
   }
   // A HEAD has no body to keep; what is a part is not kept, and a whole one nobody asked for.
-  const bool part = fields_->has(http::CacheField::kRange) && !stored_;
+  const bool part = fields_->has(http::HeaderId::kRange) && !stored_;
   const bool head = asked_.method == http::Method::kHead;
   if (head && stored_) return fetch_alone();  // it is validated
   if (head || part || asked_.says.no_store) return proxy::Next{};

@@ -66,8 +66,7 @@ void invalidate(Store& store, proxy::Exchange& exchange, const http::ResponseHea
   Urls own = resource_of(origin, request.path);
   Urls others;
   for (const http::Header& field : head.headers) {
-    if (field.id != http::HeaderId::kLocation &&
-        http::cache_field(field.name) != http::CacheField::kContentLocation) {
+    if (field.id != http::HeaderId::kLocation && field.id != http::HeaderId::kContentLocation) {
       continue;
     }
     const std::string_view path =

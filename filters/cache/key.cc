@@ -52,28 +52,67 @@ std::string_view sorted_query(const KeyOptions& options, std::string_view query,
   return {text, size};
 }
 
-class Parts {
+// A key as it is written: each has a dozen small parts, and is copied once.
+class KeyText {
  public:
-  Parts(std::string_view begin, Arena& arena) : arena_(arena), text_(begin) {}
+  explicit KeyText(Arena& arena) : arena_(arena) {}
 
+  void put(std::string_view text) {
+    fits_ = fits_ && text.size() <= sizeof(text_) - size_;
+    if (fits_) size_ = static_cast<size_t>(put_text(text_ + size_, text) - text_);
+  }
   // "\nNAME=LENGTH:VALUE"; of a value that is not there "\nNAME".
   void add(std::string_view kind, std::string_view name, const std::string_view* value) {
-    char digits[20];
-    if (value == nullptr) {
-      text_ = arena_.concat({text_, "\n", kind, name});
-      return;
-    }
-    const std::string_view length(digits, format_u64(value->size(), digits));
-    text_ = arena_.concat({text_, "\n", kind, name, "=", length, ":", *value});
+    put("\n");
+    put(kind);
+    put(name);
+    if (value == nullptr) return;
+    char digits[kNumberCharsMax];
+    put("=");
+    put({digits, format_u64(value->size(), digits)});
+    put(":");
+    put(*value);
   }
-  std::string_view text() const { return text_; }
+  Arena& arena() const { return arena_; }
+  // Empty where it is longer than keys may be.
+  std::string_view copy() const { return fits_ ? arena_.copy({text_, size_}) : std::string_view(); }
 
  private:
   Arena& arena_;
-  std::string_view text_;
+  size_t size_ = 0;
+  bool fits_ = true;
+  char text_[Store::kKeyBytesMax / 2];
 };
 
-void add_headers(const KeyOptions& options, const http::HeaderList& headers, Parts& out) {
+void put_origin(std::string_view scheme, std::string_view host, std::string_view authority,
+                KeyText& out) {
+  out.put(scheme);
+  out.put("://");
+  out.put(host);
+  // Of "[::1]:80" the last colon, of "[::1]" none. Where nothing was left out for the host there is
+  // no port.
+  if (authority.size() == host.size()) return;
+  const size_t colon = authority.rfind(':');
+  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos) {
+    return;
+  }
+  const std::string_view port = authority.substr(colon + 1);
+  if (port.empty() || port == (scheme == "https" ? "443" : "80")) return;
+  out.put(":");
+  out.put(port);
+}
+
+void put_target(const KeyOptions& options, std::string_view path, std::string_view query,
+                bool has_query, KeyText& out) {
+  out.put(path);
+  if (!has_query || options.query == KeyOptions::Query::kIgnored) return;
+  const std::string_view kept = query.empty() ? query : sorted_query(options, query, out.arena());
+  if (kept.empty() && !query.empty()) return;
+  out.put("?");
+  out.put(kept);
+}
+
+void add_headers(const KeyOptions& options, const http::HeaderList& headers, KeyText& out) {
   for (const std::string& name : options.headers) {
     bool found = false;
     for (const http::Header& header : headers) {
@@ -85,7 +124,7 @@ void add_headers(const KeyOptions& options, const http::HeaderList& headers, Par
   }
 }
 
-void add_cookies(const KeyOptions& options, const http::HeaderList& headers, Parts& out) {
+void add_cookies(const KeyOptions& options, const http::HeaderList& headers, KeyText& out) {
   for (const std::string& name : options.cookies) {
     bool found = false;
     http::for_each_cookie(headers, [&](std::string_view cookie, std::string_view value) {
@@ -106,13 +145,13 @@ std::string_view user_of(const KeyOptions& options, const proxy::Subject* subjec
   return claim == nullptr ? std::string_view() : std::string_view(claim->text);
 }
 
-void add_user(const KeyOptions& options, const proxy::Subject* subject, Parts& out) {
+void add_user(const KeyOptions& options, const proxy::Subject* subject, KeyText& out) {
   if (options.user == KeyOptions::User::kNone) return;
   const std::string_view user = user_of(options, subject);
   out.add("u", "", user.empty() ? nullptr : &user);
 }
 
-void add_conditions(const proxy::Conditions& conditions, Parts& out) {
+void add_conditions(const proxy::Conditions& conditions, KeyText& out) {
   for (const proxy::Condition& condition : conditions.named) {
     const std::string_view value = condition.value;
     const bool header = condition.kind == proxy::Condition::Kind::kHeader;
@@ -137,49 +176,29 @@ bool KeyOptions::ignores(std::string_view parameter) const {
 
 std::string_view origin_of(std::string_view scheme, std::string_view host,
                            std::string_view authority, Arena& arena) {
-  // Of "[::1]:80" the last colon, of "[::1]" none. Where nothing was left out for the host there is
-  // no port.
-  std::string_view port;
-  const size_t colon =
-      authority.size() == host.size() ? std::string_view::npos : authority.rfind(':');
-  if (colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos) {
-    port = authority.substr(colon + 1);
-  }
-  if (port.empty() || port == (scheme == "https" ? "443" : "80")) {
-    return arena.concat({scheme, "://", host});
-  }
-  return arena.concat({scheme, "://", host, ":", port});
+  KeyText text(arena);
+  put_origin(scheme, host, authority, text);
+  return text.copy();
 }
 
 std::string_view url_of_key(const KeyOptions& options, const UrlParts& url, Arena& arena) {
-  std::string_view query = url.query;
-  bool has_query = url.has_query;
-  if (options.query == KeyOptions::Query::kIgnored) {
-    has_query = false;
-  } else if (!query.empty()) {
-    query = sorted_query(options, query, arena);
-    if (query.empty()) has_query = false;
-  }
-  return has_query ? arena.concat({url.origin, url.path, "?", query})
-                   : arena.concat({url.origin, url.path});
+  KeyText text(arena);
+  text.put(url.origin);
+  put_target(options, url.path, url.query, url.has_query, text);
+  return text.copy();
 }
 
 std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena& arena) {
   const http::RequestHead& head = request.head;
-  const std::string_view url =
-      url_of_key(options,
-                 {.origin = origin_of(request.scheme, head.host, head.authority, arena),
-                  .path = head.path,
-                  .query = head.query,
-                  .has_query = head.target.size() > head.path.size()},
-                 arena);
-  Parts parts(url, arena);
-  add_headers(options, head.headers, parts);
-  add_cookies(options, head.headers, parts);
-  add_user(options, request.subject, parts);
-  if (request.conditions != nullptr) add_conditions(*request.conditions, parts);
-  if (!request.upstream.empty()) parts.add("v", "", &request.upstream);
-  return parts.text().size() > Store::kKeyBytesMax / 2 ? std::string_view() : parts.text();
+  KeyText text(arena);
+  put_origin(request.scheme, head.host, head.authority, text);
+  put_target(options, head.path, head.query, head.target.size() > head.path.size(), text);
+  add_headers(options, head.headers, text);
+  add_cookies(options, head.headers, text);
+  add_user(options, request.subject, text);
+  if (request.conditions != nullptr) add_conditions(*request.conditions, text);
+  if (!request.upstream.empty()) text.add("v", "", &request.upstream);
+  return text.copy();
 }
 
 }  // namespace weir::filters::cache

@@ -42,7 +42,7 @@ struct UrlParts {
   bool has_query = false;  // there is a "?"
 };
 
-// What keys begin with. In the arena.
+// What keys begin with. In the arena; empty where no key is as long.
 std::string_view url_of_key(const KeyOptions& options, const UrlParts& url, Arena& arena);
 
 // Whether the route's `user` is known of the request: it keys nobody else's answers.

@@ -49,7 +49,8 @@ std::vector<std::string> keys_of_url(std::string_view text, const Snapshot& snap
   std::vector<std::string> keys;
   const auto add = [&](const KeyOptions& options) {
     std::string key(url_of_key(options, parts, arena));
-    if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(std::move(key));
+    const bool has = std::find(keys.begin(), keys.end(), key) != keys.end();
+    if (!key.empty() && !has) keys.push_back(std::move(key));
   };
   KeyOptions as_sent;
   as_sent.query = KeyOptions::Query::kAsSent;

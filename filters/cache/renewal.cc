@@ -75,7 +75,7 @@ bool Renewal::on_fetch_head(const http::ResponseHead& head) {
   if (!intake_.start(question, head, {})) return true;
   lead_.publish(intake_.reader(), intake_.vary(), intake_.secondary(), intake_.length_known());
   const bool makes_tag = options_.makes_etag && head.status == 200 &&
-                         !http::CacheFields(head.headers).has(http::CacheField::kEtag);
+                         !http::CacheFields(head.headers).has(http::HeaderId::kEtag);
   fetch_.record(intake_.recorder(store_, std::move(lead_), stored_, makes_tag));
   return true;
 }

@@ -226,9 +226,8 @@ bool read_tier_fields(std::string_view text, http::HeaderList& out) {
     if (!http::is_token(name) || !http::is_field_value(value)) return false;
     if (out.size() == kFieldsMax) return false;
     const http::Header field = {name, value, http::classify(name)};
-    const http::CacheField known = http::cache_field(name);
-    if (http::is_hop_by_hop(field) || known == http::CacheField::kAge ||
-        known == http::CacheField::kSetCookie) {
+    if (http::is_hop_by_hop(field) || field.id == http::HeaderId::kAge ||
+        field.id == http::HeaderId::kSetCookie) {
       return false;
     }
     out.add(field);

@@ -79,10 +79,10 @@ class Compression final : public proxy::Filter {
 
   proxy::Verdict on_request(proxy::FilterContext&, http::RequestHead& head) override {
     const http::CacheFields fields(head.headers);
-    wish_ = wish_of(options_, head, fields);
+    wish_ = wish_of(head, fields);
     place_ = {head.host, head.target};  // before an edit of Host
-    if_none_match_ = fields.first(http::CacheField::kIfNoneMatch);
-    if (!if_none_match_.empty() || fields.has(http::CacheField::kIfMatch)) {
+    if_none_match_ = fields.first(http::HeaderId::kIfNoneMatch);
+    if (!if_none_match_.empty() || fields.has(http::HeaderId::kIfMatch)) {
       restore_tags(weak_tags(), place_, head.headers);
     }
     return proxy::Next{};
@@ -97,14 +97,14 @@ class Compression final : public proxy::Filter {
     if (head.status == 304 && weaken_known_tag(if_none_match_, head.headers)) {
       add_vary(head.headers, "Accept-Encoding");
     }
-    if (judgement.compressible && wish_.encoding != Encoding::kIdentity) {
-      compress(context, judgement, head);
-    }
+    if (!judgement.compressible) return proxy::Next{};
+    const Encoding encoding = encoding_for(options_, wish_);
+    if (encoding != Encoding::kIdentity) compress(context, judgement, encoding, head);
     return proxy::Next{};
   }
 
  private:
-  void compress(proxy::FilterContext& context, const Judgement& judgement,
+  void compress(proxy::FilterContext& context, const Judgement& judgement, Encoding encoding,
                 http::ResponseHead& head) {
     proxy::ResponseSource* const source = context.source();
     using Turned = proxy::ResponseSource::Turned;
@@ -112,7 +112,7 @@ class Compression final : public proxy::Filter {
     // What was compressed before is the same for all, as padding must not be.
     const Turned turned = source == nullptr || options_.padding
                               ? Turned::kNone
-                              : source->turn_to(wish_.encoding, stored_bytes);
+                              : source->turn_to(encoding, stored_bytes);
     if (turned == Turned::kPlain) return;
     if (turned == Turned::kCoded) {
       head.framing = http::Framing::kLength;
@@ -123,14 +123,14 @@ class Compression final : public proxy::Filter {
         metrics.compression_refused.add();
         return;
       }
-      const auto index = static_cast<size_t>(wish_.encoding);
-      stage_.start(EncoderPool::of_thread().lease(wish_.encoding, stream_options(judgement),
+      const auto index = static_cast<size_t>(encoding);
+      stage_.start(EncoderPool::of_thread().lease(encoding, stream_options(judgement, encoding),
                                                   judgement.long_lived),
                    judgement.length_bytes, metrics.compression[index]);
       context.transform_body(stage_);
     }
     weaken_tag(weak_tags(), place_, head.headers);
-    tell_encoding(head.headers, wish_.encoding);
+    tell_encoding(head.headers, encoding);
   }
 
   // Streams that may stand open for hours leave half of the places to others.
@@ -140,9 +140,9 @@ class Compression final : public proxy::Filter {
     return !long_lived || pool.long_lived() < (options_.max_concurrent + 1) / 2;
   }
 
-  StreamOptions stream_options(const Judgement& judgement) const {
+  StreamOptions stream_options(const Judgement& judgement, Encoding encoding) const {
     StreamOptions out;
-    out.level = options_.level_for(wish_.encoding);
+    out.level = options_.level_for(encoding);
     out.size_bytes =
         judgement.long_lived ? kLongLivedHintBytes : judgement.length_bytes.value_or(0);
     if (options_.padding) out.padding_bytes = EncoderPool::of_thread().random_padding();
@@ -165,7 +165,7 @@ class Factory : public proxy::FilterFactory {
 
   std::vector<std::string> explain(const proxy::Explained& asked) const override {
     const http::CacheFields fields(asked.head.headers);
-    const Encoding encoding = wish_of(*options_, asked.head, fields).encoding;
+    const Encoding encoding = encoding_for(*options_, wish_of(asked.head, fields));
     if (encoding == Encoding::kIdentity) return {"the answer goes out as it is"};
     return {std::string(http::encoding_name(encoding)) + " at level " +
             std::to_string(options_->level_for(encoding)) +

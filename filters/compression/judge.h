@@ -13,11 +13,12 @@ namespace weir::filters::compression {
 
 // Of a request, taken before anybody edits its head.
 struct Wish {
-  Encoding encoding = Encoding::kIdentity;  // the one it would get
+  std::string_view accepts;  // Accept-Encoding, as one line; empty: the answer goes out as it is
   bool is_head = false;
 };
-Wish wish_of(const Options& options, const http::RequestHead& head,
-             const http::CacheFields& fields);  // of `head`
+Wish wish_of(const http::RequestHead& head, const http::CacheFields& fields);  // of `head`
+// What it would get. Not worth finding out for an answer that is not compressed for anybody.
+Encoding encoding_for(const Options& options, const Wish& wish);
 
 struct Judgement {
   // Another client could get it in another coding: Vary has to say so.

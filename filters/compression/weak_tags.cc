@@ -9,7 +9,7 @@ namespace weir::filters::compression {
 
 namespace {
 
-using http::CacheField;
+using http::HeaderId;
 
 // One line with its known tags made strong; false: it has none, or is not a list of tags.
 bool restore_line(const WeakTags& tags, const Place& place, std::string_view line,
@@ -29,7 +29,7 @@ bool restore_line(const WeakTags& tags, const Place& place, std::string_view lin
 
 // A second line of the field is rare, and goes on as it is.
 void restore_field(const WeakTags& tags, const Place& place, http::HeaderList& headers,
-                   CacheField field, std::string_view name) {
+                   HeaderId field, std::string_view name) {
   const std::string_view line = http::CacheFields(headers).single(field);
   std::string strong;
   if (line.find("W/") == std::string_view::npos) return;
@@ -38,7 +38,7 @@ void restore_field(const WeakTags& tags, const Place& place, http::HeaderList& h
 
 http::EntityTag strong_tag_of(const http::HeaderList& headers) {
   const http::EntityTag tag =
-      http::read_entity_tag(http::CacheFields(headers).single(CacheField::kEtag));
+      http::read_entity_tag(http::CacheFields(headers).single(HeaderId::kEtag));
   return tag.weak ? http::EntityTag() : tag;
 }
 
@@ -72,8 +72,8 @@ WeakTags& weak_tags() {
 }
 
 void restore_tags(const WeakTags& tags, const Place& place, http::HeaderList& headers) {
-  restore_field(tags, place, headers, CacheField::kIfNoneMatch, "If-None-Match");
-  restore_field(tags, place, headers, CacheField::kIfMatch, "If-Match");
+  restore_field(tags, place, headers, HeaderId::kIfNoneMatch, "If-None-Match");
+  restore_field(tags, place, headers, HeaderId::kIfMatch, "If-Match");
 }
 
 void weaken_tag(WeakTags& tags, const Place& place, http::HeaderList& headers) {

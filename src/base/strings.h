@@ -54,6 +54,11 @@ inline char* put_text(char* out, std::string_view text) {
   return out + size;
 }
 
+// The same piece of a copy of what it is a piece of, which begins at `from`.
+inline std::string_view moved(std::string_view piece, const char* from, const char* copy) {
+  return {copy + (piece.data() - from), piece.size()};
+}
+
 inline bool is_ows(char c) { return c == ' ' || c == '\t'; }
 
 // Without spaces and tabs at both ends.

@@ -149,7 +149,7 @@ bool read_encoding(std::string_view name, Encoding& out) {
 }
 
 AcceptEncoding::AcceptEncoding(const CacheFields& request) {
-  request.for_each(CacheField::kAcceptEncoding, [this](std::string_view line) { add(line); });
+  request.for_each(HeaderId::kAcceptEncoding, [this](std::string_view line) { add(line); });
 }
 
 void AcceptEncoding::add(std::string_view line) {
@@ -185,9 +185,9 @@ Encoding AcceptEncoding::choose(std::span<const Encoding> offered) const {
 }
 
 NormalForm normal_encodings(const CacheFields& request, char* out) {
-  if (!request.has(CacheField::kAcceptEncoding)) return {};
+  if (!request.has(HeaderId::kAcceptEncoding)) return {};
   Form form(out);
-  request.for_each(CacheField::kAcceptEncoding, [&form](std::string_view line) {
+  request.for_each(HeaderId::kAcceptEncoding, [&form](std::string_view line) {
     for_each_coding(line,
                     [&form](std::string_view name, uint16_t weight) { form.add(name, weight); });
   });

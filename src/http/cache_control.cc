@@ -185,7 +185,7 @@ Argument argument_of(const DictionaryMember& member, Directive directive) {
 // False when there is nothing, or what is no dictionary.
 bool read_targeted(const CacheFields& answer, CacheControl& out) {
   bool failed = false;
-  answer.for_each(CacheField::kCdnCacheControl, [&](std::string_view line) {
+  answer.for_each(HeaderId::kCdnCacheControl, [&](std::string_view line) {
     DictionaryReader reader(line);
     DictionaryMember member;
     while (reader.next(member)) {
@@ -220,11 +220,11 @@ void CacheControl::add(std::string_view line) {
 
 CacheControl request_directives(const CacheFields& request) {
   CacheControl control;
-  if (request.has(CacheField::kCacheControl)) {
-    request.for_each(CacheField::kCacheControl,
+  if (request.has(HeaderId::kCacheControl)) {
+    request.for_each(HeaderId::kCacheControl,
                      [&control](std::string_view line) { control.add(line); });
   } else {
-    request.for_each(CacheField::kPragma, [&control](std::string_view line) {
+    request.for_each(HeaderId::kPragma, [&control](std::string_view line) {
       for_each_list_item(line, [&control](std::string_view item) {
         control.no_cache = control.no_cache || iequals(item, "no-cache");
       });
@@ -234,12 +234,12 @@ CacheControl request_directives(const CacheFields& request) {
 }
 
 CacheControl answer_directives(const CacheFields& answer) {
-  if (answer.has(CacheField::kCdnCacheControl)) {
+  if (answer.has(HeaderId::kCdnCacheControl)) {
     CacheControl control;
     if (read_targeted(answer, control)) return control;
   }
   CacheControl control;
-  answer.for_each(CacheField::kCacheControl,
+  answer.for_each(HeaderId::kCacheControl,
                   [&control](std::string_view line) { control.add(line); });
   return control;
 }

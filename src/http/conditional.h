@@ -38,7 +38,7 @@ Precondition check_preconditions(Evaluator evaluator, Method method, const Cache
 
 // True when a request asks what only the origin may answer: If-Match, If-Unmodified-Since.
 inline bool is_for_origin(const CacheFields& request) {
-  return request.has(CacheField::kIfMatch) || request.has(CacheField::kIfUnmodifiedSince);
+  return request.has(HeaderId::kIfMatch) || request.has(HeaderId::kIfUnmodifiedSince);
 }
 
 // RFC 9110 13.1.5: whether a Range is to be honoured. True without If-Range. A tag must be the same

@@ -17,7 +17,7 @@ int64_t ms_of(uint32_t seconds) { return int64_t{seconds} * kSecondMs; }
 
 // Age (5.1): the first member of the first line; nothing where that is no number.
 int64_t age_value_ms(const CacheFields& arrived) {
-  const std::string_view line = arrived.first(CacheField::kAge);
+  const std::string_view line = arrived.first(HeaderId::kAge);
   const std::string_view first = trim_ows(line.substr(0, line.find(',')));
   if (first.empty() || first.find_first_not_of("0123456789") != std::string_view::npos) return 0;
   uint64_t seconds = 0;
@@ -37,7 +37,7 @@ int64_t initial_age_ms(const CacheFields& arrived, std::optional<int64_t> date_s
 // Expires - Date (4.2.1). Of several the earliest counts; what is no date is long past (5.3).
 int64_t expires_ms(const CacheFields& answer, int64_t date_s, int64_t now_s) {
   int64_t earliest_s = INT64_MAX;
-  answer.for_each(CacheField::kExpires, [&](std::string_view line) {
+  answer.for_each(HeaderId::kExpires, [&](std::string_view line) {
     int64_t at_s = 0;
     if (!parse_date(line, now_s, at_s)) at_s = date_s;
     earliest_s = std::min(earliest_s, at_s);
@@ -47,7 +47,7 @@ int64_t expires_ms(const CacheFields& answer, int64_t date_s, int64_t now_s) {
 
 int64_t heuristic_ms(const CacheFields& answer, int64_t date_s, int64_t now_s) {
   int64_t changed_s = 0;
-  if (!parse_date(answer.single(CacheField::kLastModified), now_s, changed_s)) return 0;
+  if (!parse_date(answer.single(HeaderId::kLastModified), now_s, changed_s)) return 0;
   const int64_t age_s = std::max<int64_t>(0, date_s - changed_s);
   return std::min(age_s * kSecondMs / kHeuristicShare, kHeuristicMostMs);
 }
@@ -63,7 +63,7 @@ void find_lifetime(const CachePolicy& policy, const Asked& asked, const Answered
   } else if (says.max_age_s != kUnsaid) {
     out.by = LifetimeBy::kMaxAge;
     out.fresh_ms = ms_of(says.max_age_s);
-  } else if (!says.targeted && answer.fields.has(CacheField::kExpires)) {
+  } else if (!says.targeted && answer.fields.has(HeaderId::kExpires)) {
     out.by = LifetimeBy::kExpires;
     out.fresh_ms = expires_ms(answer.fields, date_s, now_s);
   } else if (is_heuristically_cacheable(answer.status) || says.is_public) {
@@ -117,7 +117,7 @@ Lifetime lifetime_of(const CachePolicy& policy, const Asked& asked, const Answer
   lifetime.for_authorized = says.is_public || says.must_revalidate || says.s_maxage_s != kUnsaid;
   const int64_t received_s = received_ms / kSecondMs;
   int64_t date_s = 0;
-  const bool dated = parse_date(arrived.single(CacheField::kDate), received_s, date_s);
+  const bool dated = parse_date(arrived.single(HeaderId::kDate), received_s, date_s);
   lifetime.initial_age_ms =
       initial_age_ms(arrived, dated ? std::optional(date_s) : std::nullopt, sent_ms, received_ms);
   find_lifetime(policy, asked, answer, dated ? date_s : received_s, lifetime);

@@ -60,12 +60,37 @@ Refusal H1Parser::parse_request(std::string_view head, const HeadLimits& limits,
   begin_body(Framing::kNone, 0, limits);
   const std::string_view line = start_line_of(head);
   if (Refusal refusal = split_request_line(line, out)) return refusal;
-  if (!is_plain_start(out) || !split_fields(head, line.size(), out.headers, limits.headers)) {
+  if (!is_plain_start(out) ||
+      split_fields(head, line.size(), out.headers, limits.headers) != head.size()) {
     if (Refusal refusal = parse_fields(head, true, out.headers, limits.headers)) return refusal;
   }
+  return judge_request(limits, out);
+}
+
+Refusal H1Parser::judge_request(const HeadLimits& limits, RequestHead& out) {
   if (Refusal refusal = check_request(out, limits)) return refusal;
   begin_body(out.framing, out.content_length, limits);
   return {};
+}
+
+Refusal H1Parser::parse_plain_request(std::string_view bytes, const HeadLimits& limits,
+                                      RequestHead& out, size_t& taken) {
+  taken = 0;
+  begin_body(Framing::kNone, 0, limits);
+  bytes = bytes.substr(0, limits.header_size_bytes);
+  const std::string_view line = start_line_of(bytes);
+  if (line.size() > start_line_bytes_max(limits) || split_request_line(line, out) ||
+      !is_plain_start(out)) {
+    return {};
+  }
+  taken = split_fields(bytes, line.size(), out.headers, limits.headers);
+  if (taken == 0) return {};
+  const char* const from = bytes.data();
+  const char* const copy = out.headers.arena().copy(bytes.substr(0, taken)).data();
+  out.method_text = moved(out.method_text, from, copy);
+  out.target = moved(out.target, from, copy);
+  out.headers.follow(from, copy);
+  return judge_request(limits, out);
 }
 
 Refusal H1Parser::parse_response(std::string_view head, Method request_method,
@@ -74,7 +99,7 @@ Refusal H1Parser::parse_response(std::string_view head, Method request_method,
   begin_body(Framing::kNone, 0, limits);
   const std::string_view line = start_line_of(head);
   if (Refusal refusal = split_status_line(line, out)) return bad(refusal.reason);
-  if (!split_fields(head, line.size(), out.headers, limits.headers)) {
+  if (split_fields(head, line.size(), out.headers, limits.headers) != head.size()) {
     if (Refusal refusal = parse_fields(head, false, out.headers, limits.headers)) {
       return bad(refusal.reason);
     }

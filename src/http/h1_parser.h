@@ -20,6 +20,11 @@ class H1Parser {
   // `head` is what scan_head() found complete, in memory that outlives the message. Fills `out`,
   // applies http/rules, and gets ready for the body.
   Refusal parse_request(std::string_view head, const HeadLimits& limits, RequestHead& out);
+  // The same of a head at the front of what was read, in one pass: it is copied to the arena of
+  // `out`. `taken` is its size, or 0 where `bytes` do not end with a blank line or are not plain:
+  // then scan_head() has to say what they are.
+  Refusal parse_plain_request(std::string_view bytes, const HeadLimits& limits, RequestHead& out,
+                              size_t& taken);
   // 1xx answers are complete after their head: call again for the final one.
   Refusal parse_response(std::string_view head, Method request_method, const HeadLimits& limits,
                          ResponseHead& out);
@@ -57,6 +62,7 @@ class H1Parser {
     kDone
   };
 
+  Refusal judge_request(const HeadLimits& limits, RequestHead& out);
   void begin_body(Framing framing, uint64_t length, const HeadLimits& limits);
   Body bad(const char* reason);
   Body next_chunked(std::string_view& bytes, std::string_view& piece, HeaderList& trailers);

@@ -257,9 +257,11 @@ void H2Session::send_end(H2Stream& stream) {
     stream.ended_ = true;
     if (!fields.empty()) stream.trailers_ = stream.kept_.make<HeaderList>(stream.kept_);
     for (const nghttp2_nv& field : fields) {
+      const std::string_view name(reinterpret_cast<const char*>(field.name), field.namelen);
       stream.trailers_->add_copy(
-          {.name = {reinterpret_cast<const char*>(field.name), field.namelen},
+          {.name = name,
            .value = {reinterpret_cast<const char*>(field.value), field.valuelen},
+           .id = classify(name),
            .never_indexed = (field.flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0});
     }
     wake(stream);

@@ -53,22 +53,24 @@ bool is_plain_start(const RequestHead& head) {
          head.target.starts_with('/') && is_request_target(head.target);
 }
 
-bool split_fields(std::string_view head, size_t start_line_bytes, HeaderList& headers,
-                  uint32_t headers_max) {
+size_t split_fields(std::string_view bytes, size_t start_line_bytes, HeaderList& headers,
+                    uint32_t headers_max) {
   headers.clear();
   // This stops every search below.
-  if (start_line_bytes + 4 > head.size() || !head.ends_with("\r\n\r\n")) return false;
-  const char* const end = head.data() + head.size();
-  const char* at = head.data() + start_line_bytes + 2;
+  if (start_line_bytes + 4 > bytes.size() || !bytes.ends_with("\r\n\r\n")) return 0;
+  const char* const end = bytes.data() + bytes.size();
+  const char* at = bytes.data() + start_line_bytes;
+  if (at[0] != '\r' || at[1] != '\n') return 0;
+  at += 2;
   uint32_t framings = 0;
   while (*at != '\r') {
     const char* const colon = token_end(at, end);
-    if (*colon != ':' || colon == at || headers.size() == headers_max) return false;
+    if (*colon != ':' || colon == at || headers.size() == headers_max) return 0;
     const char* from = colon + 1;
     if (*from == ' ') ++from;
     const char* cr = control_byte(from, end);
     while (*cr == '\t') cr = control_byte(cr + 1, end);
-    if (cr[0] != '\r' || cr[1] != '\n') return false;
+    if (cr[0] != '\r' || cr[1] != '\n') return 0;
     const std::string_view name(at, static_cast<size_t>(colon - at));
     const std::string_view whole(from, static_cast<size_t>(cr - from));
     const bool has_blanks = is_ows(*from) || is_ows(cr[-1]);
@@ -76,12 +78,12 @@ bool split_fields(std::string_view head, size_t start_line_bytes, HeaderList& he
     const HeaderId id = classify(name);
     if ((bit(id) & kFramingMask) != 0 &&
         (++framings > 1 || has_blanks || !is_plain_framing(id, value))) {
-      return false;
+      return 0;
     }
     headers.add(name, value, id, from == colon + 2 && value.size() == whole.size());
     at = cr + 2;
   }
-  return at + 2 == end;
+  return at + 2 <= end && at[1] == '\n' ? static_cast<size_t>(at + 2 - bytes.data()) : 0;
 }
 
 }  // namespace weir::http

@@ -16,11 +16,11 @@ namespace weir::http {
 // than what `head` says of it (method, target).
 bool is_plain_start(const RequestHead& head);
 
-// Reads lines of "token: value" from behind the start line, of that size, to the blank line that
-// must be the end of `head`, and fills `headers` with views into it. False: `headers` is of no use.
-// So it is, too, with more fields than `headers_max`, and where a length or a transfer coding is
-// not the only word on framing and as simple as can be.
-bool split_fields(std::string_view head, size_t start_line_bytes, HeaderList& headers,
-                  uint32_t headers_max);
+// Reads lines of "token: value" from behind the start line, of that size, to the first blank line,
+// and fills `headers` with views into them. A blank line must also be the end of `bytes`. The size
+// of the head, or 0: `headers` is of no use. So it is, too, with more fields than `headers_max`,
+// and where a length or a transfer coding is not the only word on framing and as simple as can be.
+size_t split_fields(std::string_view bytes, size_t start_line_bytes, HeaderList& headers,
+                    uint32_t headers_max);
 
 }  // namespace weir::http

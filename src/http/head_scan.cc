@@ -7,8 +7,6 @@
 namespace weir::http {
 namespace {
 
-// Method, version and spaces of a start line, beside the target that `uri_bytes` bounds.
-constexpr size_t kStartLineSlackBytes = 64;
 constexpr size_t kBlankLinesMax = 4;
 
 const char* control_reason(char c) {
@@ -46,7 +44,7 @@ HeadScan scan_head(std::string_view bytes, size_t from, bool request, const Head
   const size_t begin = scan.begin;
   const std::string_view window = bytes.substr(0, begin + limits.header_size_bytes);
   size_t at = std::max(from, begin);
-  const size_t start_line_max = size_t{limits.uri_bytes} + kStartLineSlackBytes;
+  const size_t start_line_max = start_line_bytes_max(limits);
   bool start_line_open = true;
   if (at > begin) {
     start_line_open = std::memchr(window.data() + begin, '\n', at - begin) == nullptr;

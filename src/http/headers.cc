@@ -39,12 +39,57 @@ bool matches(std::string_view text, const char (&lower)[SizeWithNul]) {
   }
 }
 
+HeaderId classify_short(std::string_view name, char first) {
+  switch (name.size()) {
+    case 2:
+      if (matches(name, "te")) return HeaderId::kTe;
+      break;
+    case 3:
+      if (matches(name, "via")) return HeaderId::kVia;
+      if (matches(name, "age")) return HeaderId::kAge;
+      break;
+    case 4:
+      if (first == 'h' && matches(name, "host")) return HeaderId::kHost;
+      if (first == 'd' && matches(name, "date")) return HeaderId::kDate;
+      if (first == 'e' && matches(name, "etag")) return HeaderId::kEtag;
+      if (first == 'v' && matches(name, "vary")) return HeaderId::kVary;
+      break;
+    case 5:
+      if (first == 'p' && matches(name, "proxy")) return HeaderId::kProxy;
+      if (first == 'r' && matches(name, "range")) return HeaderId::kRange;
+      break;
+    case 6:
+      if (first == 'a' && matches(name, "accept")) return HeaderId::kAccept;
+      if (first == 'c' && matches(name, "cookie")) return HeaderId::kCookie;
+      if (first == 'e' && matches(name, "expect")) return HeaderId::kExpect;
+      if (first == 's' && matches(name, "server")) return HeaderId::kServer;
+      if (first == 'o' && matches(name, "origin")) return HeaderId::kOrigin;
+      if (first == 'p' && matches(name, "pragma")) return HeaderId::kPragma;
+      break;
+    case 7:
+      if (first == 'r' && matches(name, "referer")) return HeaderId::kReferer;
+      if (first == 't' && matches(name, "trailer")) return HeaderId::kTrailer;
+      if (first == 'u' && matches(name, "upgrade")) return HeaderId::kUpgrade;
+      if (first == 'e' && matches(name, "expires")) return HeaderId::kExpires;
+      break;
+    default: break;
+  }
+  return HeaderId::kOther;
+}
+
 HeaderId classify_long(std::string_view name, char first) {
   switch (name.size()) {
+    case 14:
+      if (first == 'c' && matches(name, "content-length")) return HeaderId::kContentLength;
+      if (first == 'h' && matches(name, "http2-settings")) return HeaderId::kHttp2Settings;
+      break;
     case 15:
-      if (matches(name, "x-forwarded-for")) return HeaderId::kXForwardedFor;
+      if (first == 'a' && matches(name, "accept-encoding")) return HeaderId::kAcceptEncoding;
+      if (first == 'x' && matches(name, "x-forwarded-for")) return HeaderId::kXForwardedFor;
       break;
     case 16:
+      if (first == 'c' && matches(name, "content-encoding")) return HeaderId::kContentEncoding;
+      if (first == 'c' && matches(name, "content-location")) return HeaderId::kContentLocation;
       if (first == 'p' && matches(name, "proxy-connection")) return HeaderId::kProxyConnection;
       if (first == 'x' && matches(name, "x-forwarded-host")) return HeaderId::kXForwardedHost;
       if (first == 'x' && matches(name, "x-forwarded-port")) return HeaderId::kXForwardedPort;
@@ -52,12 +97,19 @@ HeaderId classify_long(std::string_view name, char first) {
     case 17:
       if (first == 't' && matches(name, "transfer-encoding")) return HeaderId::kTransferEncoding;
       if (first == 'x' && matches(name, "x-forwarded-proto")) return HeaderId::kXForwardedProto;
+      if (first == 'i' && matches(name, "if-modified-since")) return HeaderId::kIfModifiedSince;
+      if (first == 'c' && matches(name, "cdn-cache-control")) return HeaderId::kCdnCacheControl;
       break;
     case 18:
       if (matches(name, "proxy-authenticate")) return HeaderId::kProxyAuthenticate;
       break;
     case 19:
-      if (matches(name, "proxy-authorization")) return HeaderId::kProxyAuthorization;
+      if (first == 'p' && matches(name, "proxy-authorization")) {
+        return HeaderId::kProxyAuthorization;
+      }
+      if (first == 'i' && matches(name, "if-unmodified-since")) {
+        return HeaderId::kIfUnmodifiedSince;
+      }
       break;
     default: break;
   }
@@ -91,33 +143,10 @@ HeaderId classify(std::string_view name) {
   if (name.size() < 2 || name.size() > 19) return HeaderId::kOther;
   const char first = static_cast<char>(name[0] | 0x20);
   switch (name.size()) {
-    case 2:
-      if (matches(name, "te")) return HeaderId::kTe;
-      break;
-    case 3:
-      if (matches(name, "via")) return HeaderId::kVia;
-      break;
-    case 4:
-      if (first == 'h' && matches(name, "host")) return HeaderId::kHost;
-      if (first == 'd' && matches(name, "date")) return HeaderId::kDate;
-      break;
-    case 5:
-      if (matches(name, "proxy")) return HeaderId::kProxy;
-      break;
-    case 6:
-      if (first == 'a' && matches(name, "accept")) return HeaderId::kAccept;
-      if (first == 'c' && matches(name, "cookie")) return HeaderId::kCookie;
-      if (first == 'e' && matches(name, "expect")) return HeaderId::kExpect;
-      if (first == 's' && matches(name, "server")) return HeaderId::kServer;
-      if (first == 'o' && matches(name, "origin")) return HeaderId::kOrigin;
-      break;
-    case 7:
-      if (first == 'r' && matches(name, "referer")) return HeaderId::kReferer;
-      if (first == 't' && matches(name, "trailer")) return HeaderId::kTrailer;
-      if (first == 'u' && matches(name, "upgrade")) return HeaderId::kUpgrade;
-      break;
     case 8:
-      if (matches(name, "location")) return HeaderId::kLocation;
+      if (first == 'l' && matches(name, "location")) return HeaderId::kLocation;
+      if (first == 'i' && matches(name, "if-match")) return HeaderId::kIfMatch;
+      if (first == 'i' && matches(name, "if-range")) return HeaderId::kIfRange;
       break;
     case 9:
       if (first == 'x' && matches(name, "x-real-ip")) return HeaderId::kXRealIp;
@@ -127,6 +156,7 @@ HeaderId classify(std::string_view name) {
       if (first == 'c' && matches(name, "connection")) return HeaderId::kConnection;
       if (first == 'u' && matches(name, "user-agent")) return HeaderId::kUserAgent;
       if (first == 'k' && matches(name, "keep-alive")) return HeaderId::kKeepAlive;
+      if (first == 's' && matches(name, "set-cookie")) return HeaderId::kSetCookie;
       break;
     case 11:
       if (matches(name, "traceparent")) return HeaderId::kTraceparent;
@@ -136,13 +166,13 @@ HeaderId classify(std::string_view name) {
       if (first == 'm' && matches(name, "max-forwards")) return HeaderId::kMaxForwards;
       break;
     case 13:
-      if (matches(name, "authorization")) return HeaderId::kAuthorization;
+      if (first == 'a' && matches(name, "authorization")) return HeaderId::kAuthorization;
+      if (first == 'c' && matches(name, "cache-control")) return HeaderId::kCacheControl;
+      if (first == 'c' && matches(name, "content-range")) return HeaderId::kContentRange;
+      if (first == 'i' && matches(name, "if-none-match")) return HeaderId::kIfNoneMatch;
+      if (first == 'l' && matches(name, "last-modified")) return HeaderId::kLastModified;
       break;
-    case 14:
-      if (first == 'c' && matches(name, "content-length")) return HeaderId::kContentLength;
-      if (first == 'h' && matches(name, "http2-settings")) return HeaderId::kHttp2Settings;
-      break;
-    default: return classify_long(name, first);
+    default: return name.size() < 8 ? classify_short(name, first) : classify_long(name, first);
   }
   return HeaderId::kOther;
 }
@@ -188,6 +218,13 @@ void HeaderList::remove(std::string_view name) {
 
 void HeaderList::remove(HeaderId id) {
   remove_if([id](const Header& header) { return header.id == id; });
+}
+
+void HeaderList::follow(const char* from, const char* to) {
+  for (Header& header : std::span(entries_, size_)) {
+    header.name = moved(header.name, from, to);
+    header.value = moved(header.value, from, to);
+  }
 }
 
 void HeaderList::copy_from(const HeaderList& other) {

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/strings.h"
 
 namespace weir::http {
@@ -34,7 +36,6 @@ enum class HeaderId : uint8_t {
   kExpect,
   kMaxForwards,
   // What weir adds.
-  kDate,
   kVia,
   kServer,
   kForwarded,
@@ -48,15 +49,49 @@ enum class HeaderId : uint8_t {
   kReferer,
   kAccept,
   kOrigin,
-  kAuthorization,
   kCookie,
   kLocation,
   kContentType,
   kTraceparent,
+  // What caching, conditionals, ranges and content coding are about, in requests
+  kAcceptEncoding,
+  kAuthorization,
+  kIfMatch,
+  kIfModifiedSince,
+  kIfNoneMatch,
+  kIfRange,
+  kIfUnmodifiedSince,
+  kPragma,
+  kRange,
+  // and in answers; Cache-Control in both.
+  kAge,
+  kCacheControl,
+  kCdnCacheControl,
+  kContentEncoding,
+  kContentLocation,
+  kContentRange,
+  kDate,
+  kEtag,
+  kExpires,
+  kLastModified,
+  kSetCookie,
+  kVary,
 };
 
 // One bit per id, for sets of them.
 constexpr uint64_t bit(HeaderId id) { return uint64_t{1} << static_cast<unsigned>(id); }
+
+// From kAcceptEncoding to kVary: cache_fields.h.
+inline constexpr HeaderId kCachingFirst = HeaderId::kAcceptEncoding;
+inline constexpr uint64_t kCachingMask = (bit(HeaderId::kVary) << 1) - bit(kCachingFirst);
+inline constexpr size_t kCachingFields = std::popcount(kCachingMask);
+
+// Fields that weir itself does not answer for, as it does for none of kOther: they are passed on,
+// or named away by Connection, like those.
+constexpr bool is_end_to_end(HeaderId id) {
+  constexpr uint64_t kAnsweredFor = bit(HeaderId::kAuthorization) | bit(HeaderId::kDate);
+  return id == HeaderId::kOther || (bit(id) & kCachingMask & ~kAnsweredFor) != 0;
+}
 
 // Fields that always end at this hop (RFC 9110 7.6.1, and "Proxy": httpoxy).
 inline constexpr uint64_t kHopByHopMask =
@@ -121,6 +156,7 @@ class HeaderList {
   }
   void add(std::string_view name, std::string_view value, HeaderId id, bool in_line = false,
            bool never_indexed = false) {
+    WEIR_ASSERT(id == classify(name));
     if (size_ == capacity_) grow();
     Header& entry = entries_[size_++];  // member by member: each fits a register
     entry.name = name;
@@ -161,6 +197,8 @@ class HeaderList {
     size_ = static_cast<uint32_t>(std::remove_if(entries_, entries_ + size_, drops) - entries_);
   }
   void clear() { size_ = 0; }
+  // All text has been copied, as one, from there to here.
+  void follow(const char* from, const char* to);
   void copy_from(const HeaderList& other);
 
  private:

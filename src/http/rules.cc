@@ -184,7 +184,7 @@ void drop_named_and_disguised(HeaderList& headers, const Survey& seen) {
   if (!names_fields && !seen.disguised) return;
   // Connection fields themselves stay, so each step of the removal still reads all of them.
   headers.remove_if([&](const Header& header) {
-    if (header.id != HeaderId::kOther) return false;
+    if (!is_end_to_end(header.id)) return false;
     return (names_fields && connection_names(headers, header.name)) ||
            (seen.disguised && is_disguised(header.name));
   });
@@ -337,13 +337,10 @@ Refusal check_response(ResponseHead& head, Method request_method, const HeadLimi
 }
 
 bool trailer_allowed(const Header& header) {
-  switch (header.id) {
-    case HeaderId::kOther: break;
-    case HeaderId::kServer:
-    case HeaderId::kUserAgent:
-    case HeaderId::kReferer: return true;
-    default: return false;  // framing, routing, identity, hop-by-hop, or describes the content
-  }
+  constexpr uint64_t kHarmless =
+      bit(HeaderId::kServer) | bit(HeaderId::kUserAgent) | bit(HeaderId::kReferer);
+  // Framing, routing, identity, hop-by-hop, or describes the content.
+  if (!is_end_to_end(header.id)) return (bit(header.id) & kHarmless) != 0;
   // RFC 9110 6.5.1: request modifiers, authentication, response control, content format.
   static constexpr std::string_view kForbidden[] = {"accept-charset",
                                                     "accept-encoding",

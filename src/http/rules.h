@@ -17,6 +17,12 @@ struct HeadLimits {
   uint32_t uri_bytes = 8 * 1024;           // request target: 414
 };
 
+// Of a request line, at most: behind that no byte can mend it.
+constexpr size_t start_line_bytes_max(const HeadLimits& limits) {
+  constexpr size_t kBesideTargetBytes = 64;  // method, version and spaces
+  return limits.uri_bytes + kBesideTargetBytes;
+}
+
 // Why a message is refused: the status for a client's (an upstream's becomes 502) and a word from a
 // closed list for the log and the `reason` label. status 0 = fine.
 struct Refusal {

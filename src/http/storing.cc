@@ -25,7 +25,7 @@ bool is_about_the_request(int status) {
 bool has_explicit_lifetime(const Answered& answer) {
   constexpr uint32_t kUnsaid = CacheControl::kUnsaid;
   return answer.says.max_age_s != kUnsaid || answer.says.s_maxage_s != kUnsaid ||
-         (!answer.says.targeted && answer.fields.has(CacheField::kExpires));
+         (!answer.says.targeted && answer.fields.has(HeaderId::kExpires));
 }
 
 bool allows_authorized(const CacheControl& says) {
@@ -45,7 +45,7 @@ Asked what_is_asked(const CachePolicy& policy, const RequestHead& head, const Ca
   Asked asked;
   asked.method = head.method;
   asked.has_query = !head.query.empty();
-  asked.authorized = fields.has(CacheField::kAuthorization);
+  asked.authorized = fields.has(HeaderId::kAuthorization);
   if (policy.obey_requests) asked.says = request_directives(fields);
   return asked;
 }
@@ -104,7 +104,7 @@ Storable may_store(const CachePolicy& policy, const Asked& asked, const Answered
       (policy.authorized == Authorized::kNever || !allows_authorized(says))) {
     return Storable::kAuthorization;
   }
-  if (answer.fields.has(CacheField::kSetCookie) && !may_keep_cookies(policy, says)) {
+  if (answer.fields.has(HeaderId::kSetCookie) && !may_keep_cookies(policy, says)) {
     return Storable::kSetCookie;
   }
   if (VaryNames(answer.fields).matches_nothing()) return Storable::kVary;
@@ -116,9 +116,8 @@ Storable may_store(const CachePolicy& policy, const Asked& asked, const Answered
 bool is_kept(const CachePolicy& policy, const Header& field, const HeaderList& head,
              const CacheControl& says) {
   if (is_hop_by_hop(field) || iequals(field.name, "proxy-authentication-info")) return false;
-  const CacheField known = cache_field(field.name);
-  if (known == CacheField::kAge) return false;
-  if (known == CacheField::kSetCookie && !policy.store_set_cookie) return false;
+  if (field.id == HeaderId::kAge) return false;
+  if (field.id == HeaderId::kSetCookie && !policy.store_set_cookie) return false;
   return !lists_field(says.no_cache_fields, field.name) &&
          !lists_field(says.private_fields, field.name) && !connection_names(head, field.name);
 }

@@ -8,9 +8,9 @@ namespace {
 
 // What the stored content is, as it is stored, and not as the server would send it now (3.2).
 bool describes_content(const Header& field) {
-  if (field.id == HeaderId::kContentLength) return true;
-  const CacheField known = cache_field(field.name);
-  return known == CacheField::kContentEncoding || known == CacheField::kContentRange;
+  constexpr uint64_t kDescribing = bit(HeaderId::kContentLength) | bit(HeaderId::kContentEncoding) |
+                                   bit(HeaderId::kContentRange);
+  return (bit(field.id) & kDescribing) != 0;
 }
 
 // RFC 3986 5.2.4, of a path that begins with "/". Byte by byte: so do keys count.

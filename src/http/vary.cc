@@ -129,7 +129,7 @@ bool put_encodings(const CacheFields& request, KeyWriter& key) {
 }  // namespace
 
 VaryNames::VaryNames(const CacheFields& answer) {
-  answer.for_each(CacheField::kVary, [this](std::string_view line) { add(line); });
+  answer.for_each(HeaderId::kVary, [this](std::string_view line) { add(line); });
 }
 
 void VaryNames::add(std::string_view line) {

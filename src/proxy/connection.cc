@@ -144,12 +144,16 @@ void Connection::take_a_breath(std::string_view bytes) {
 
 // False when `bytes` holds no complete head (they are kept then).
 bool Connection::take_head(std::string_view& bytes) {
+  // An exchange it will be, be it for a refusal.
+  const bool whole = bytes.ends_with("\r\n\r\n") && bytes.front() != '\r';
+  if (whole && take_plain_head(bytes)) return !over();
   const http::HeadScan scan = http::scan_head(bytes, 0, true, config().limits);
   if (scan.refusal) {
     refuse(scan.refusal);
     return false;
   }
   if (scan.end == 0) {
+    WEIR_ASSERT(!whole);
     // Blank lines alone begin nothing (RFC 9112 2.2): some clients end a body with one.
     if (state_ == State::kIdle && scan.begin == bytes.size()) return false;
     if (state_ == State::kIdle) begin_head();
@@ -160,8 +164,22 @@ bool Connection::take_head(std::string_view& bytes) {
   const std::string_view head = bytes.substr(scan.begin, scan.end - scan.begin);
   bytes.remove_prefix(scan.end);
   more_input_ = !bytes.empty();
-  begin_exchange(head);
+  open_exchange();
+  start_exchange(
+      parser_.parse_request(exchange_->arena().copy(head), config().limits, exchange_->request()));
   return !over();
+}
+
+bool Connection::take_plain_head(std::string_view& bytes) {
+  open_exchange();
+  size_t taken = 0;
+  const http::Refusal refusal =
+      parser_.parse_plain_request(bytes, config().limits, exchange_->request(), taken);
+  if (taken == 0) return false;
+  bytes.remove_prefix(taken);
+  more_input_ = !bytes.empty();
+  start_exchange(refusal);
+  return true;
 }
 
 void Connection::begin_head() {
@@ -177,17 +195,19 @@ void Connection::credit(size_t bytes, uint64_t longest_ms) {
   timer_.arm_ms(credited_ms(config().timeouts, left_ms, bytes, longest_ms));
 }
 
-void Connection::begin_exchange(std::string_view head) {
+void Connection::open_exchange() {
+  if (exchange_ != nullptr) return;
   exchange_ = std::make_unique<Exchange>(worker_, *this);
-  ++requests_;
   bytes_out_ = 0;
-  http::RequestHead& request = exchange_->request();
-  const http::Refusal refusal =
-      parser_.parse_request(exchange_->arena().copy(head), config().limits, request);
+}
+
+void Connection::start_exchange(const http::Refusal& refusal) {
+  ++requests_;
   if (refusal) {
     refuse_exchange(refusal);
     return;
   }
+  const http::RequestHead& request = exchange_->request();
   if (!request.keep_alive) close_ = client_closes_ = true;
   if (request.framing == http::Framing::kNone) {
     state_ = State::kWait;
@@ -205,8 +225,7 @@ void Connection::begin_exchange(std::string_view head) {
 // The bytes are not a head that could be parsed: an exchange of its own answers, logs and counts
 // it.
 void Connection::refuse(const http::Refusal& refusal) {
-  exchange_ = std::make_unique<Exchange>(worker_, *this);
-  bytes_out_ = 0;
+  open_exchange();
   refuse_exchange(refusal);
 }
 

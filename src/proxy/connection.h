@@ -95,7 +95,9 @@ class Connection final : public ClientConnection, public ClientSide, public Pool
   void credit(size_t bytes, uint64_t longest_ms);
   bool take_body(std::string_view& bytes);
   bool drop_body(std::string_view& bytes);
-  void begin_exchange(std::string_view head);
+  bool take_plain_head(std::string_view& bytes);
+  void open_exchange();
+  void start_exchange(const http::Refusal& refusal);
   void refuse(const http::Refusal& refusal);
   void refuse_exchange(const http::Refusal& refusal);
   void process_held();

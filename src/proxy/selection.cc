@@ -27,9 +27,9 @@ void Selection::judge(http::Evaluator evaluator, http::Method method,
                       const http::CacheFields& request, const http::HeaderList& fields,
                       uint64_t length_bytes, int64_t now_s) {
   const bool for_origin = evaluator == http::Evaluator::kOrigin && http::is_for_origin(request);
-  const bool asks = for_origin || request.has(http::CacheField::kIfNoneMatch) ||
-                    request.has(http::CacheField::kIfModifiedSince) ||
-                    request.has(http::CacheField::kRange);
+  const bool asks = for_origin || request.has(http::HeaderId::kIfNoneMatch) ||
+                    request.has(http::HeaderId::kIfModifiedSince) ||
+                    request.has(http::HeaderId::kRange);
   if (!asks || status_ != 200) return;
   http::Validators selected = http::validators_of(http::CacheFields(fields), now_s);
   if (evaluator == http::Evaluator::kOrigin) selected.date_s = now_s;
@@ -39,7 +39,7 @@ void Selection::judge(http::Evaluator evaluator, http::Method method,
     case http::Precondition::kProceed:
       if (method == http::Method::kGet && length_bytes != kUnknown &&
           http::if_range_holds(request, selected, now_s)) {
-        judge_range(request.single(http::CacheField::kRange), length_bytes);
+        judge_range(request.single(http::HeaderId::kRange), length_bytes);
       }
       break;
   }
@@ -69,18 +69,18 @@ void Selection::fill_head(const http::HeaderList& fields, uint64_t length_bytes,
 void Selection::fill_not_modified(const http::HeaderList& fields, http::ResponseHead& head) {
   bool has_tag = false;
   for (const http::Header& field : fields) {
-    switch (http::cache_field(field.name)) {
-      case http::CacheField::kEtag: has_tag = true; [[fallthrough]];
-      case http::CacheField::kCacheControl:
-      case http::CacheField::kContentLocation:
-      case http::CacheField::kDate:
-      case http::CacheField::kExpires:
-      case http::CacheField::kVary: head.headers.add(field); break;
+    switch (field.id) {
+      case http::HeaderId::kEtag: has_tag = true; [[fallthrough]];
+      case http::HeaderId::kCacheControl:
+      case http::HeaderId::kContentLocation:
+      case http::HeaderId::kDate:
+      case http::HeaderId::kExpires:
+      case http::HeaderId::kVary: head.headers.add(field); break;
       default: break;
     }
   }
   if (has_tag) return;
-  const http::Header* modified = fields.find("Last-Modified");
+  const http::Header* modified = fields.find(http::HeaderId::kLastModified);
   if (modified != nullptr) head.headers.add(*modified);
 }
 

@@ -64,7 +64,7 @@ SplitChoice choose_by_key(const Split& split, std::string_view key, Why why) {
 bool lists(const http::HeaderList& headers, std::string_view field) {
   bool found = false;
   for (const http::Header& header : headers) {
-    if (header.id != http::HeaderId::kOther || !iequals(header.name, "vary")) continue;
+    if (header.id != http::HeaderId::kVary) continue;
     for_each_list_item(header.value, [&](std::string_view item) {
       found = found || item == "*" || iequals(item, field);
     });

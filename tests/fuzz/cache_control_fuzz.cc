@@ -99,7 +99,7 @@ void check_messages(std::string_view text) {
                               .stale_if_error_ms = 9000,
                               .store_set_cookie = text.size() % 2 == 1};
   Asked asked;
-  asked.authorized = asked_fields.has(CacheField::kAuthorization);
+  asked.authorized = asked_fields.has(HeaderId::kAuthorization);
   asked.says = request_directives(asked_fields);
   check_sane(asked.says);
   for (const int status : {200, 206, 302, 404, 412, 299}) {

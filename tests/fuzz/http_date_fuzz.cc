@@ -51,8 +51,8 @@ void check_conditionals(std::string_view text) {
   const CacheFields asked = request.index();
   const CacheFields fields = answer.index();
   const Validators validators = validators_of(fields, kNow);
-  const bool unconditional = !is_for_origin(asked) && !asked.has(CacheField::kIfNoneMatch) &&
-                             !asked.has(CacheField::kIfModifiedSince);
+  const bool unconditional = !is_for_origin(asked) && !asked.has(HeaderId::kIfNoneMatch) &&
+                             !asked.has(HeaderId::kIfModifiedSince);
   for (const Method method : {Method::kGet, Method::kHead, Method::kPut}) {
     for (const Evaluator evaluator : {Evaluator::kOrigin, Evaluator::kCache}) {
       for (const Validators* selected : {&validators, static_cast<const Validators*>(nullptr)}) {
@@ -65,8 +65,8 @@ void check_conditionals(std::string_view text) {
       }
     }
   }
-  if (!asked.has(CacheField::kIfRange)) WEIR_CHECK(if_range_holds(asked, validators, kNow));
-  if (asked.has(CacheField::kIfRange) && if_range_holds(asked, validators, kNow)) {
+  if (!asked.has(HeaderId::kIfRange)) WEIR_CHECK(if_range_holds(asked, validators, kNow));
+  if (asked.has(HeaderId::kIfRange) && if_range_holds(asked, validators, kNow)) {
     WEIR_CHECK(validators.last_modified_s || (validators.tag && !validators.tag.weak));
   }
 }

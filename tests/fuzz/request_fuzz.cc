@@ -47,15 +47,45 @@ void check_written(const RequestHead& head, const HeadLimits& limits) {
   }
 }
 
+// What is taken in one pass is what scan_head() and parse_request() make of it.
+void check_plain(std::string_view bytes, const HeadScan& scan, const Refusal& refusal,
+                 const RequestHead* head, const HeadLimits& limits) {
+  Arena arena(test::pool());
+  RequestHead plain(arena);
+  H1Parser parser;
+  size_t taken = 0;
+  const Refusal said = parser.parse_plain_request(bytes, limits, plain, taken);
+  if (taken == 0) return;
+  WEIR_CHECK(head != nullptr && scan.begin == 0 && scan.end == taken);
+  WEIR_CHECK(std::string_view(said.reason) == refusal.reason);
+  if (said) return;
+  WEIR_CHECK(plain.method_text == head->method_text && plain.target == head->target);
+  WEIR_CHECK(plain.authority == head->authority && plain.host == head->host);
+  WEIR_CHECK(plain.path == head->path && plain.query == head->query);
+  WEIR_CHECK(plain.framing == head->framing && plain.content_length == head->content_length);
+  WEIR_CHECK(plain.keep_alive == head->keep_alive && plain.upgrade == head->upgrade);
+  WEIR_CHECK(plain.headers.size() == head->headers.size());
+  for (size_t i = 0; i < plain.headers.size(); ++i) {
+    const Header& a = plain.headers.begin()[i];
+    const Header& b = head->headers.begin()[i];
+    WEIR_CHECK(a.name == b.name && a.value == b.value && a.id == b.id && a.line() == b.line());
+  }
+}
+
 // One message off the front of `bytes`; false when nothing can follow it.
 bool take_request(std::string_view& bytes, const HeadLimits& limits) {
   const HeadScan scan = fuzz::scan_both_ways(bytes, true, limits);
-  if (scan.refusal || scan.end == 0) return false;
+  if (scan.refusal || scan.end == 0) {
+    check_plain(bytes, scan, scan.refusal, nullptr, limits);
+    return false;
+  }
   Arena arena(test::pool());
   RequestHead head(arena);
   H1Parser parser;
   const std::string_view text = arena.copy(bytes.substr(scan.begin, scan.end - scan.begin));
   const Refusal refusal = parser.parse_request(text, limits, head);
+  check_plain(bytes, scan, refusal, &head, limits);
+  check_plain(bytes.substr(0, scan.end), scan, refusal, &head, limits);
   if (!head.path.empty() && is_plain_start(head)) fuzz::check_split(text, true, limits);
   if (refusal) return false;
   check_accepted(head);

@@ -12,47 +12,47 @@ namespace {
 
 const struct {
   const char* name;
-  CacheField field;
+  HeaderId field;
 } kNamed[] = {
-    {"Accept-Encoding", CacheField::kAcceptEncoding},
-    {"Authorization", CacheField::kAuthorization},
-    {"If-Match", CacheField::kIfMatch},
-    {"If-Modified-Since", CacheField::kIfModifiedSince},
-    {"If-None-Match", CacheField::kIfNoneMatch},
-    {"If-Range", CacheField::kIfRange},
-    {"If-Unmodified-Since", CacheField::kIfUnmodifiedSince},
-    {"Pragma", CacheField::kPragma},
-    {"Range", CacheField::kRange},
-    {"Age", CacheField::kAge},
-    {"Cache-Control", CacheField::kCacheControl},
-    {"CDN-Cache-Control", CacheField::kCdnCacheControl},
-    {"Content-Encoding", CacheField::kContentEncoding},
-    {"Content-Location", CacheField::kContentLocation},
-    {"Content-Range", CacheField::kContentRange},
-    {"Date", CacheField::kDate},
-    {"ETag", CacheField::kEtag},
-    {"Expires", CacheField::kExpires},
-    {"Last-Modified", CacheField::kLastModified},
-    {"Set-Cookie", CacheField::kSetCookie},
-    {"Vary", CacheField::kVary},
+    {"Accept-Encoding", HeaderId::kAcceptEncoding},
+    {"Authorization", HeaderId::kAuthorization},
+    {"If-Match", HeaderId::kIfMatch},
+    {"If-Modified-Since", HeaderId::kIfModifiedSince},
+    {"If-None-Match", HeaderId::kIfNoneMatch},
+    {"If-Range", HeaderId::kIfRange},
+    {"If-Unmodified-Since", HeaderId::kIfUnmodifiedSince},
+    {"Pragma", HeaderId::kPragma},
+    {"Range", HeaderId::kRange},
+    {"Age", HeaderId::kAge},
+    {"Cache-Control", HeaderId::kCacheControl},
+    {"CDN-Cache-Control", HeaderId::kCdnCacheControl},
+    {"Content-Encoding", HeaderId::kContentEncoding},
+    {"Content-Location", HeaderId::kContentLocation},
+    {"Content-Range", HeaderId::kContentRange},
+    {"Date", HeaderId::kDate},
+    {"ETag", HeaderId::kEtag},
+    {"Expires", HeaderId::kExpires},
+    {"Last-Modified", HeaderId::kLastModified},
+    {"Set-Cookie", HeaderId::kSetCookie},
+    {"Vary", HeaderId::kVary},
 };
 
 TEST_CASE("names of cache fields, in any case", "[http][cache]") {
-  REQUIRE(std::size(kNamed) == kCacheFields - 1);
+  REQUIRE(std::size(kNamed) == kCachingFields);
   for (const auto& row : kNamed) {
     INFO(row.name);
     std::string upper = row.name;
     for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-    CHECK(cache_field(row.name) == row.field);
-    CHECK(cache_field(upper) == row.field);
+    CHECK(classify(row.name) == row.field);
+    CHECK(classify(upper) == row.field);
     for (size_t i = 0; i < upper.size(); ++i) {
       std::string other = upper;
       other[i] = '_';
-      CHECK(cache_field(other) == CacheField::kNone);
+      CHECK(classify(other) == HeaderId::kOther);
     }
-    CHECK(cache_field(upper + "X") == CacheField::kNone);
+    CHECK(classify(upper + "X") == HeaderId::kOther);
   }
-  CHECK(cache_field("") == CacheField::kNone);
+  CHECK(classify("") == HeaderId::kOther);
 }
 
 TEST_CASE("lines of fields that are there once, twice and never", "[http][cache]") {
@@ -66,19 +66,19 @@ TEST_CASE("lines of fields that are there once, twice and never", "[http][cache]
   headers.add("VARY", "Cookie");
   const CacheFields fields(headers);
 
-  CHECK(fields.has(CacheField::kVary));
-  CHECK(fields.repeated(CacheField::kVary));
-  CHECK(fields.first(CacheField::kVary) == "Accept");
-  CHECK(fields.single(CacheField::kVary).empty());
+  CHECK(fields.has(HeaderId::kVary));
+  CHECK(fields.repeated(HeaderId::kVary));
+  CHECK(fields.first(HeaderId::kVary) == "Accept");
+  CHECK(fields.single(HeaderId::kVary).empty());
   std::vector<std::string> lines;
-  fields.for_each(CacheField::kVary, [&](std::string_view line) { lines.emplace_back(line); });
+  fields.for_each(HeaderId::kVary, [&](std::string_view line) { lines.emplace_back(line); });
   CHECK(lines == std::vector<std::string>{"Accept", "Origin", "Cookie"});
 
-  CHECK_FALSE(fields.repeated(CacheField::kAge));
-  CHECK(fields.single(CacheField::kAge) == "7");
-  CHECK_FALSE(fields.has(CacheField::kDate));
-  CHECK(fields.first(CacheField::kDate).empty());
-  fields.for_each(CacheField::kDate, [](std::string_view) { FAIL(); });
+  CHECK_FALSE(fields.repeated(HeaderId::kAge));
+  CHECK(fields.single(HeaderId::kAge) == "7");
+  CHECK_FALSE(fields.has(HeaderId::kDate));
+  CHECK(fields.first(HeaderId::kDate).empty());
+  fields.for_each(HeaderId::kDate, [](std::string_view) { FAIL(); });
 }
 
 }  // namespace

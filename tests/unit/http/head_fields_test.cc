@@ -71,17 +71,28 @@ TEST_CASE("plain fields are split as llhttp does", "[http][fields]") {
 
 TEST_CASE("what is not plain is left to llhttp", "[http][fields]") {
   for (const bool request : {true, false}) {
-    for (const char* const lines :
-         {": v\r\n", "A\r\n", "A : v\r\n", "A(: v\r\n", "A\"b: v\r\n", "A\x80: v\r\n",
-          "A: 1\r\nB\r\nC: 1\r\n", "Content-Length: 3\r\nContent-Length: 3\r\n",
-          "Content-Length: 3, 3\r\n", "Content-Length: +3\r\n", "Content-Length:\r\n",
-          "Content-Length: 3\t\r\n", "Content-Length: 3 \t\r\n", "Content-Length:  3\r\n",
-          "Content-Length: 3 3\r\n", "Content-Length: 1234567890123456789\r\n",
-          "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
-          "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip\r\n",
-          "Transfer-Encoding: gzip, chunked\r\n",
-          "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-          "A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5\r\nF: 6\r\n"}) {
+    for (const char* const lines : {": v\r\n",
+                                    "A\r\n",
+                                    "A : v\r\n",
+                                    "A(: v\r\n",
+                                    "A\"b: v\r\n",
+                                    "A\x80: v\r\n",
+                                    "A: 1\r\nB\r\nC: 1\r\n",
+                                    "Content-Length: 3\r\nContent-Length: 3\r\n",
+                                    "Content-Length: 3, 3\r\n",
+                                    "Content-Length: +3\r\n",
+                                    "Content-Length:\r\n",
+                                    "Content-Length: 3\t\r\n",
+                                    "Content-Length: 3 \t\r\n",
+                                    "Content-Length:  3\r\n",
+                                    "Content-Length: 3 3\r\n",
+                                    "Content-Length: 1234567890123456789\r\n",
+                                    "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+                                    "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+                                    "Transfer-Encoding: gzip\r\n",
+                                    "Transfer-Encoding: gzip, chunked\r\n",
+                                    "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                                    "A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5\r\nF: 6\r\n"}) {
       CHECK(split(lines, request).empty());
     }
   }
@@ -96,8 +107,22 @@ TEST_CASE("a head that is not whole is never split", "[http][fields]") {
     const std::string part = head.substr(0, size);
     CHECK_FALSE(split_fields(part, 14, found, kFieldsMax));
   }
-  CHECK(split_fields(head, 14, found, kFieldsMax));
-  CHECK_FALSE(split_fields(head + "x", 14, found, kFieldsMax));
+  CHECK(split_fields(head, 14, found, kFieldsMax) == head.size());
+  CHECK(split_fields(head + "x", 14, found, kFieldsMax) == 0);
+}
+
+TEST_CASE("of several heads the first is split", "[http][fields]") {
+  const std::string head = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  Arena arena(pool());
+  HeaderList found(arena);
+  for (const std::string more : {"\r\n", "\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", " \n\r\n\r\n"}) {
+    CHECK(split_fields(head + more, 14, found, kFieldsMax) == head.size());
+    CHECK(found.size() == 1);
+  }
+  // A line that begins with a CR is the last or none.
+  CHECK(split_fields("GET / HTTP/1.1\r\n\rHost: a\r\n\r\n", 14, found, kFieldsMax) == 0);
+  CHECK(split_fields("GET / HTTP/1.1\rHost: a\r\n\r\n", 14, found, kFieldsMax) == 0);
+  CHECK(split_fields("GET / HTTP/1.1\nHost: a\r\n\r\n", 14, found, kFieldsMax) == 0);
 }
 
 TEST_CASE("only what stands as it would be written is a line", "[http][fields]") {
