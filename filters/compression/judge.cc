@@ -76,10 +76,7 @@ Wish wish_of(const http::RequestHead& head, const CacheFields& fields) {
   if (!fields.has(HeaderId::kAcceptEncoding)) return wish;
   if (head.headers.find("x-no-compression") != nullptr) return wish;
   if (forbids_transforming(fields)) return wish;
-  fields.for_each(HeaderId::kAcceptEncoding, [&](std::string_view line) {
-    wish.accepts =
-        wish.accepts.empty() ? line : head.headers.arena().concat({wish.accepts, ", ", line});
-  });
+  wish.accepts = fields.joined(HeaderId::kAcceptEncoding, head.headers.arena());
   return wish;
 }
 

@@ -27,6 +27,8 @@ class CacheFields {
   std::string_view single(HeaderId field) const {
     return repeated(field) ? std::string_view() : first(field);
   }
+  // All lines as one (RFC 9110 5.3); several are put together in the arena.
+  std::string_view joined(HeaderId field, Arena& arena) const;
   // Calls visit(value) for each line of that field, in order.
   template <typename Visit>
   void for_each(HeaderId field, Visit visit) const {

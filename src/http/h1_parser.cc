@@ -38,6 +38,14 @@ Refusal split_request_line(std::string_view line, RequestHead& out) {
   return {};
 }
 
+// What was read of it may be of no message at all, and lies where it will not stay.
+void forget_start(RequestHead& head) {
+  head.method = Method::kGet;
+  head.version = Version::kHttp11;
+  head.method_text = head.target = {};
+  head.headers.clear();
+}
+
 // "HTTP/x.y SP nnn [SP reason]".
 Refusal split_status_line(std::string_view line, ResponseHead& out) {
   constexpr size_t kStatusAt = 9;
@@ -73,18 +81,24 @@ Refusal H1Parser::judge_request(const HeadLimits& limits, RequestHead& out) {
   return {};
 }
 
-Refusal H1Parser::parse_plain_request(std::string_view bytes, const HeadLimits& limits,
-                                      RequestHead& out, size_t& taken) {
-  taken = 0;
-  begin_body(Framing::kNone, 0, limits);
-  bytes = bytes.substr(0, limits.header_size_bytes);
+size_t H1Parser::split_plain_request(std::string_view bytes, const HeadLimits& limits,
+                                     RequestHead& out) {
   const std::string_view line = start_line_of(bytes);
   if (line.size() > start_line_bytes_max(limits) || split_request_line(line, out) ||
       !is_plain_start(out)) {
+    return 0;
+  }
+  return split_fields(bytes, line.size(), out.headers, limits.headers);
+}
+
+Refusal H1Parser::parse_plain_request(std::string_view bytes, const HeadLimits& limits,
+                                      RequestHead& out, size_t& taken) {
+  begin_body(Framing::kNone, 0, limits);
+  taken = split_plain_request(bytes.substr(0, limits.header_size_bytes), limits, out);
+  if (taken == 0) {
+    forget_start(out);
     return {};
   }
-  taken = split_fields(bytes, line.size(), out.headers, limits.headers);
-  if (taken == 0) return {};
   const char* const from = bytes.data();
   const char* const copy = out.headers.arena().copy(bytes.substr(0, taken)).data();
   out.method_text = moved(out.method_text, from, copy);

@@ -22,7 +22,7 @@ class H1Parser {
   Refusal parse_request(std::string_view head, const HeadLimits& limits, RequestHead& out);
   // The same of a head at the front of what was read, in one pass: it is copied to the arena of
   // `out`. `taken` is its size, or 0 where `bytes` do not end with a blank line or are not plain:
-  // then scan_head() has to say what they are.
+  // then `out` is as new, and scan_head() has to say what they are.
   Refusal parse_plain_request(std::string_view bytes, const HeadLimits& limits, RequestHead& out,
                               size_t& taken);
   // 1xx answers are complete after their head: call again for the final one.
@@ -62,6 +62,9 @@ class H1Parser {
     kDone
   };
 
+  // The size of the head, or 0. Views are still of `bytes`.
+  static size_t split_plain_request(std::string_view bytes, const HeadLimits& limits,
+                                    RequestHead& out);
   Refusal judge_request(const HeadLimits& limits, RequestHead& out);
   void begin_body(Framing framing, uint64_t length, const HeadLimits& limits);
   Body bad(const char* reason);

@@ -86,9 +86,8 @@ inline constexpr HeaderId kCachingFirst = HeaderId::kAcceptEncoding;
 inline constexpr uint64_t kCachingMask = (bit(HeaderId::kVary) << 1) - bit(kCachingFirst);
 inline constexpr size_t kCachingFields = std::popcount(kCachingMask);
 
-// Fields that weir itself does not answer for, as it does for none of kOther: they are passed on,
-// or named away by Connection, like those.
-constexpr bool is_end_to_end(HeaderId id) {
+// By Connection, as all of kOther can. Of the others weir itself answers for what they say.
+constexpr bool can_be_named_away(HeaderId id) {
   constexpr uint64_t kAnsweredFor = bit(HeaderId::kAuthorization) | bit(HeaderId::kDate);
   return id == HeaderId::kOther || (bit(id) & kCachingMask & ~kAnsweredFor) != 0;
 }

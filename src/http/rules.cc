@@ -184,7 +184,7 @@ void drop_named_and_disguised(HeaderList& headers, const Survey& seen) {
   if (!names_fields && !seen.disguised) return;
   // Connection fields themselves stay, so each step of the removal still reads all of them.
   headers.remove_if([&](const Header& header) {
-    if (!is_end_to_end(header.id)) return false;
+    if (!can_be_named_away(header.id)) return false;
     return (names_fields && connection_names(headers, header.name)) ||
            (seen.disguised && is_disguised(header.name));
   });
@@ -340,7 +340,7 @@ bool trailer_allowed(const Header& header) {
   constexpr uint64_t kHarmless =
       bit(HeaderId::kServer) | bit(HeaderId::kUserAgent) | bit(HeaderId::kReferer);
   // Framing, routing, identity, hop-by-hop, or describes the content.
-  if (!is_end_to_end(header.id)) return (bit(header.id) & kHarmless) != 0;
+  if (!can_be_named_away(header.id)) return (bit(header.id) & kHarmless) != 0;
   // RFC 9110 6.5.1: request modifiers, authentication, response control, content format.
   static constexpr std::string_view kForbidden[] = {"accept-charset",
                                                     "accept-encoding",

@@ -144,7 +144,7 @@ void Connection::take_a_breath(std::string_view bytes) {
 
 // False when `bytes` holds no complete head (they are kept then).
 bool Connection::take_head(std::string_view& bytes) {
-  // An exchange it will be, be it for a refusal.
+  // Bytes that end with a blank line hold a head or what is refused: an exchange in any case.
   const bool whole = bytes.ends_with("\r\n\r\n") && bytes.front() != '\r';
   if (whole && take_plain_head(bytes)) return !over();
   const http::HeadScan scan = http::scan_head(bytes, 0, true, config().limits);

@@ -135,6 +135,29 @@ def test_refused_byte_by_byte(echo_pair, name):
     refuse(*echo_pair, status, send)
 
 
+def test_a_refusal_is_the_same_however_the_head_comes(echo_pair):
+    """What ends with a blank line may be taken in one pass, what comes in parts may not."""
+    weir, _ = echo_pair
+    data = (b"HEAD /x?y HTTP/1.0\r\nHost: h\r\nUser-Agent: u\r\nAccept: application/json\r\n"
+            b"X: a\x01b\r\n\r\n")
+    seen = []
+    for cut in (len(data), len(data) - 2):
+        lines = len(weir.access_log(int(weir.metric("http_requests_total"))))
+        with weir.client() as client:
+            client.send(data[:cut])
+            if cut < len(data):
+                time.sleep(0.05)
+                try:
+                    client.send(data[cut:])
+                except OSError:
+                    pass  # refused, and closed
+            answer = client.response()
+        line = weir.access_log(lines + 1)[-1]
+        seen.append((answer.status, answer.get("Content-Type"), answer.complete,
+                     {key: line[key] for key in ("method", "uri", "host", "status", "bytes_out")}))
+    assert seen[0] == seen[1] and seen[0][0] == 400
+
+
 def test_split_at_every_byte(echo_pair):
     weir, origin = echo_pair
     data = P + b"X-Long: " + b"v" * 50 + b"\r\nContent-Length: 5\r\n\r\nhello"

@@ -74,6 +74,10 @@ TEST_CASE("lines of fields that are there once, twice and never", "[http][cache]
   fields.for_each(HeaderId::kVary, [&](std::string_view line) { lines.emplace_back(line); });
   CHECK(lines == std::vector<std::string>{"Accept", "Origin", "Cookie"});
 
+  CHECK(fields.joined(HeaderId::kVary, arena) == "Accept, Origin, Cookie");
+  CHECK(fields.joined(HeaderId::kAge, arena) == "7");
+  CHECK(fields.joined(HeaderId::kDate, arena).empty());
+
   CHECK_FALSE(fields.repeated(HeaderId::kAge));
   CHECK(fields.single(HeaderId::kAge) == "7");
   CHECK_FALSE(fields.has(HeaderId::kDate));

@@ -455,10 +455,54 @@ TEST_CASE("fields that Connection names end here, but guarded ones cannot be nam
   CHECK(connection_names(request.head.headers, "X-Other"));
   CHECK_FALSE(connection_names(request.head.headers, "X-Kept"));
 
+  const Request caching(with_host(
+      "Connection: If-None-Match, range, date, cache-control\r\nIf-None-Match: *\r\nDate: x\r\n"
+      "Range: bytes=0-1\r\nIf-Match: *\r\ncache-control: no-store\r\n"));
+  REQUIRE_FALSE(caching.refusal);
+  CHECK(names_of(caching.head.headers) == "Host Connection Date If-Match ");
+
   std::string many = "Connection: ";
   for (int i = 0; i < 31; ++i) many += "a,";
   CHECK(status_of(with_host(many + "b\r\n")) == 0);
   CHECK(status_of(with_host(many + "b\r\nConnection: c\r\n")) == 400);
+}
+
+TEST_CASE("a plain head is taken in one pass, and stays", "[http][request]") {
+  const auto take = [](std::string bytes, const HeadLimits& limits = {}) {
+    weir::Arena arena(weir::http::test::pool());
+    RequestHead head(arena);
+    H1Parser parser;
+    size_t taken = 0;
+    const Refusal refusal = parser.parse_plain_request(bytes, limits, head, taken);
+    bytes.assign(bytes.size(), '#');
+    std::string said = std::to_string(taken) + " " + std::to_string(refusal.status) + " " +
+                       std::string(head.method_text) + " " + std::string(head.target) + " ";
+    for (const Header& header : head.headers) {
+      said += std::string(header.name) + "=" + std::string(header.value) + ",";
+    }
+    return said;
+  };
+  const std::string plain = "PUT /a?b HTTP/1.1\r\nHost: c\r\nX: y\r\n\r\n";
+  const std::string size = std::to_string(plain.size());
+  CHECK(take(plain) == size + " 0 PUT /a?b Host=c,X=y,");
+  CHECK(take(plain + plain) == size + " 0 PUT /a?b Host=c,X=y,");
+  CHECK(take("GET / HTTP/1.1\r\n\r\n") == "18 400 GET / ");  // without Host
+  const std::string nothing = "0 0   ";
+  CHECK(take(plain + "x") == nothing);
+  CHECK(take(plain.substr(0, plain.size() - 2)) == nothing);
+  CHECK(take("\r\n" + plain) == nothing);
+  CHECK(take("GET http://c/ HTTP/1.1\r\nHost: c\r\n\r\n") == nothing);
+  CHECK(take("GET /\x01 HTTP/1.1\r\nHost: c\r\n\r\n") == nothing);
+  CHECK(take("GET / HTTP/1.1\r\nHost: c\r\nX: \x01\r\n\r\n") == nothing);
+  CHECK(take("GET / HTTP/1.1\r\nHost: c\r\n X\r\n\r\n") == nothing);
+  HeadLimits limits;
+  limits.header_size_bytes = static_cast<uint32_t>(plain.size());
+  CHECK(take(plain + plain, limits).starts_with(size));
+  limits.header_size_bytes -= 1;
+  CHECK(take(plain, limits) == nothing);
+  limits = {};
+  limits.headers = 1;
+  CHECK(take(plain, limits) == nothing);
 }
 
 TEST_CASE("look-alikes with underscores are dropped", "[http][request]") {

@@ -68,6 +68,8 @@ TEST_CASE("compression: what a client gets") {
   CHECK(wished({{"Accept-Encoding", "identity"}}) == Encoding::kIdentity);
   CHECK(wished({{"Accept-Encoding", "identity;q=0, gzip;q=0.1"}}) == Encoding::kGzip);
   CHECK(wished({{"Accept-Encoding", "*"}}) == Encoding::kZstd);
+  CHECK(wished({{"Accept-Encoding", "br;q=0"}, {"Accept-Encoding", "gzip"}}) == Encoding::kGzip);
+  CHECK(wished({{"Accept-Encoding", ""}, {"Accept-Encoding", "br"}}) == Encoding::kBr);
   Options ordered;
   ordered.encodings = {Encoding::kGzip, Encoding::kBr, Encoding::kZstd};
   ordered.encodings_count = 2;
