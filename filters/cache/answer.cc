@@ -72,7 +72,7 @@ proxy::Verdict CacheFilter::on_response(proxy::FilterContext& context, http::Res
   if (options_.invalidates_on_write) invalidate(store_, *exchange_, head);
   if (plan_ == Plan::kValidate && head.status == 304) {
     const Freshened freshened = intake_.freshen(store_, question(), stored_, head);
-    if (freshened == Freshened::kOther) return about_something_else();
+    if (freshened == Freshened::kOther) return use_unmatched(head);
     if (freshened == Freshened::kVoid) drop_stored();
     return use_not_modified(head);
   }
@@ -190,18 +190,15 @@ bool CacheFilter::is_edited(const http::ResponseHead& head) {
   return std::any_of(options_.key.headers.begin(), options_.key.headers.end(), differs);
 }
 
-// A 304 that the client, who has nothing, cannot be given. The next one is asked without a
-// condition.
-proxy::Verdict CacheFilter::about_something_else() {
+// A 304 with another validator than the one that it was asked about (nginx and Apache have one for
+// what they compress, and another on its 304). It says that what is stored is still good, and may
+// bring nothing up to date (RFC 9111 4.3.3, 4.3.4): the next one is asked without a condition.
+proxy::Verdict CacheFilter::use_unmatched(const http::ResponseHead& head) {
   drop_stored();
   intake_.forget();
   if (lead_) lead_.finish();
-  proxy::LocalReply reply;
-  reply.status = 502;
-  reply.why = "not modified, but another answer than was asked about";
-  reply.who = weir::Source::kUpstream;
-  reply.kind = ErrorKind::kMalformed;
-  return reply;
+  return serve_validated(stored_.head(), stored_.meta(), head,
+                         "weir; hit; fwd=stale; fwd-status=304; detail=other-validator");
 }
 
 proxy::Verdict CacheFilter::use_not_modified(const http::ResponseHead& head) {
@@ -210,13 +207,24 @@ proxy::Verdict CacheFilter::use_not_modified(const http::ResponseHead& head) {
   } else if (lead_) {
     lead_.refuse(static_cast<uint64_t>(now_ms()));
   }
+  return serve_validated(intake_.packed(), intake_.meta(), head,
+                         "weir; hit; fwd=stale; fwd-status=304");
+}
+
+// Cookies of the 304 are for this client alone.
+proxy::Verdict CacheFilter::serve_validated(std::string_view packed, const Meta& meta,
+                                            const http::ResponseHead& head,
+                                            std::string_view status) {
   http::HeaderList& fields = *arena().make<http::HeaderList>(arena());
-  unpack_head(intake_.packed(), fields);
-  for (const http::Header& field : head.headers) {  // for this client alone
+  unpack_head(packed, fields);
+  if (head.headers.find(http::HeaderId::kSetCookie) != nullptr) {
+    fields.remove(http::HeaderId::kSetCookie);
+  }
+  for (const http::Header& field : head.headers) {
     if (field.id == http::HeaderId::kSetCookie) fields.add(field);
   }
-  return serve({.reader = stored_, .meta = intake_.meta(), .fields = &fields},
-               CacheResult::kRevalidated, "weir; hit; fwd=stale; fwd-status=304");
+  return serve({.reader = stored_, .meta = meta, .fields = &fields}, CacheResult::kRevalidated,
+               status);
 }
 
 // RFC 9111 4.2.4, RFC 5861 4.

@@ -18,10 +18,13 @@ namespace {
 proxy::LocalReply only_if_cached() {
   proxy::LocalReply reply;
   reply.status = 504;  // RFC 9111 5.2.1.7
-  reply.headers.emplace_back("Cache-Status", "weir; fwd=miss; detail=only-if-cached");
   reply.why = "only-if-cached, and not stored";
   reply.who = Source::kClient;
   return reply;
+}
+
+bool is_conditional(const http::CacheFields& request) {
+  return request.has(http::HeaderId::kIfNoneMatch) || request.has(http::HeaderId::kIfModifiedSince);
 }
 
 bool is_usable_now(http::Usable usable) {
@@ -45,6 +48,8 @@ proxy::Verdict CacheFilter::on_request(proxy::FilterContext& context, http::Requ
   exchange_ = &context.exchange();
   see(head.headers);
   if (!is_for_cache(head, *fields_)) return proxy::Next{};
+  // All spellings of a host have one key: the server is to see one, lest it answers all for one.
+  head.authority = authority_of_key(head, exchange_->scheme(), arena());
   key_ = make_key(options_.key,
                   {.head = head,
                    .scheme = exchange_->scheme(),
@@ -132,6 +137,7 @@ CacheFilter::Outcome CacheFilter::use(const Found& found) {
 CacheFilter::Outcome CacheFilter::fetch() {
   if (asked_.says.only_if_cached) {
     stored_ = Reader();
+    note(CacheResult::kMiss, "weir; detail=only-if-cached");
     return only_if_cached();
   }
   // A HEAD has no body to keep; what is a part is not kept, and a whole one nobody asked for.
@@ -160,8 +166,8 @@ CacheFilter::Outcome CacheFilter::join_flight() {
         return serve_stored(news.reader, CacheResult::kHit, "weir; hit; collapsed");
       break;
     case Flights::Join::kAlone:
-      // As it was asked for: it is not going to be kept.
-      if (!stored_ && !options_.makes_etag) return proxy::Next{};
+      // It will hardly be kept: what the client has already may spare the body.
+      if (!stored_ && !options_.makes_etag && is_conditional(*fields_)) return proxy::Next{};
       break;
     case Flights::Join::kLead: return ask_tier();
   }

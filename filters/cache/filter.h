@@ -70,8 +70,10 @@ class CacheFilter final : public proxy::Filter, private Passenger, private TierL
   bool is_good_now(const http::Lifetime& lifetime) const;
   bool is_edited(const http::ResponseHead& head);
   void leave_flight(http::Storable why, int status);
-  proxy::Verdict about_something_else();
+  proxy::Verdict use_unmatched(const http::ResponseHead& head);
   proxy::Verdict use_not_modified(const http::ResponseHead& head);
+  proxy::Verdict serve_validated(std::string_view packed, const Meta& meta,
+                                 const http::ResponseHead& head, std::string_view status);
   proxy::Verdict use_stale();
   proxy::Verdict pass_on(http::ResponseHead& head, std::string_view made_tag);
   // ---- both ----

@@ -84,20 +84,27 @@ class KeyText {
   char text_[Store::kKeyBytesMax / 2];
 };
 
+// Empty where it is the scheme's own.
+std::string_view port_of(std::string_view scheme, std::string_view host,
+                         std::string_view authority) {
+  // Of "[::1]:80" the last colon, of "[::1]" none. Where nothing was left out for the host there is
+  // no port.
+  if (authority.size() == host.size()) return {};
+  const size_t colon = authority.rfind(':');
+  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos) {
+    return {};
+  }
+  const std::string_view port = authority.substr(colon + 1);
+  return port == (scheme == "https" ? "443" : "80") ? std::string_view() : port;
+}
+
 void put_origin(std::string_view scheme, std::string_view host, std::string_view authority,
                 KeyText& out) {
   out.put(scheme);
   out.put("://");
   out.put(host);
-  // Of "[::1]:80" the last colon, of "[::1]" none. Where nothing was left out for the host there is
-  // no port.
-  if (authority.size() == host.size()) return;
-  const size_t colon = authority.rfind(':');
-  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos) {
-    return;
-  }
-  const std::string_view port = authority.substr(colon + 1);
-  if (port.empty() || port == (scheme == "https" ? "443" : "80")) return;
+  const std::string_view port = port_of(scheme, host, authority);
+  if (port.empty()) return;
   out.put(":");
   out.put(port);
 }
@@ -179,6 +186,12 @@ std::string_view origin_of(std::string_view scheme, std::string_view host,
   KeyText text(arena);
   put_origin(scheme, host, authority, text);
   return text.copy();
+}
+
+std::string_view authority_of_key(const http::RequestHead& request, std::string_view scheme,
+                                  Arena& arena) {
+  const std::string_view port = port_of(scheme, request.host, request.authority);
+  return port.empty() ? request.host : arena.concat({request.host, ":", port});
 }
 
 std::string_view url_of_key(const KeyOptions& options, const UrlParts& url, Arena& arena) {

@@ -51,6 +51,11 @@ bool knows_user(const KeyOptions& options, const proxy::Subject* subject);
 // In the arena. Empty where the key is longer than the store takes.
 std::string_view make_key(const KeyOptions& options, const Keyed& request, Arena& arena);
 
+// What stands behind the scheme in the key of a request: the host in lower case, the port only
+// where it is not the scheme's.
+std::string_view authority_of_key(const http::RequestHead& request, std::string_view scheme,
+                                  Arena& arena);
+
 // "https://example.com" of a request, as keys begin: the port only where it is not the scheme's.
 // REQUIRES that `host` is http::host_of(authority): that never adds anything, so where both are of
 // one size the authority has no port.

@@ -65,7 +65,7 @@ bool Renewal::on_fetch_head(const http::ResponseHead& head) {
   if (head.status >= kFirstOfServerErrors) return true;  // the old one holds as long as it may
   const Question question = {options_, asked_, fields_, sent_ms_, now_ms()};
   if (head.status == 304) {
-    if (intake_.freshen(store_, question, stored_, head) == Freshened::kVoid) drop_stored();
+    if (intake_.freshen(store_, question, stored_, head) != Freshened::kKept) drop_stored();
     return true;
   }
   if (Intake::judge(question, head) != http::Storable::kYes) {

@@ -145,7 +145,7 @@ bool may_freshen(const Validators& stored, const Validators& not_modified);
 
 // Puts the fields of a 304 (or of a HEAD's answer) into a stored head, in place of those of the
 // same names; copies their text to its arena. What says how the content is coded and how long it is
-// stays: Content-Encoding, Content-Length, Content-Range.
+// stays: Content-Encoding, Content-Length, Content-Range. So do cookies.
 void freshen(const CachePolicy& policy, HeaderList& stored, const HeaderList& news,
              const CacheControl& says);
 

@@ -33,6 +33,12 @@ std::string_view remove_dot_segments(std::string_view path, Arena& arena) {
   return {begin, static_cast<size_t>(out - begin)};
 }
 
+std::string_view without_own_port(std::string_view authority, std::string_view scheme) {
+  const std::string_view port = scheme == "https" ? ":443" : ":80";
+  if (authority.ends_with(port)) authority.remove_suffix(port.size());
+  return authority;
+}
+
 }  // namespace
 
 bool may_freshen(const Validators& stored, const Validators& not_modified) {
@@ -47,7 +53,9 @@ void freshen(const CachePolicy& policy, HeaderList& stored, const HeaderList& ne
              const CacheControl& says) {
   HeaderList kept(stored.arena());
   for (const Header& field : news) {
-    if (describes_content(field) || !is_kept(policy, field, news, says)) continue;
+    // A cookie is for whom it was sent to: of the answer's own it was known that all may have them.
+    if (field.id == HeaderId::kSetCookie || describes_content(field)) continue;
+    if (!is_kept(policy, field, news, says)) continue;
     kept.add_copy(field);
   }
   stored.remove_if([&kept](const Header& old) { return kept.find(old.name) != nullptr; });
@@ -78,7 +86,10 @@ std::string_view own_path(std::string_view reference, const Place& place, Arena&
   if (rest.starts_with("//")) {
     rest.remove_prefix(2);
     const size_t end = std::min(rest.find('/'), rest.size());
-    if (!iequals(rest.substr(0, end), place.authority)) return {};
+    if (!iequals(without_own_port(rest.substr(0, end), place.scheme),
+                 without_own_port(place.authority, place.scheme))) {
+      return {};
+    }
     rest.remove_prefix(end);
     if (rest.empty()) rest = "/";
   } else if (rest.empty()) {

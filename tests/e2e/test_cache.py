@@ -234,7 +234,10 @@ def test_only_if_cached(library):
     library.set("/a")
     only = [("Cache-Control", "only-if-cached")]
     with cached(library) as weir:
-        assert weir.get("/a", headers=only).status == 504
+        refused = weir.get("/a", headers=only)
+        assert refused.status == 504
+        assert [value for name, value in refused.headers if name == "Cache-Status"] == [
+            "weir; detail=only-if-cached"]
         weir.get("/a")
         assert weir.get("/a", headers=only).status == 200
         assert library.count("/a") == 1
@@ -320,15 +323,76 @@ def test_why_an_answer_is_not_kept_is_told(library):
         assert weir.get("/a").get("Cache-Status") == "weir; fwd=uri-miss; detail=private"
 
 
-def test_a_304_about_something_else(library):
-    library.answers["/a"] = conditional('"mine"', b"hello", [("Cache-Control", "no-cache")])
+@pytest.mark.parametrize("stored, said", [
+    (b'ETag: W/"x"', b'ETag: "x"'),  # nginx, of what it compresses
+    (b'ETag: "x-gzip"', b'ETag: "x"'),  # Apache
+    (b'ETag: "x"', b'ETag: "y"'),
+    (b"Last-Modified: Sat, 01 Nov 2025 00:00:00 GMT",
+     b"Last-Modified: Sun, 02 Nov 2025 00:00:00 GMT"),
+    (b"Last-Modified: Sat, 01 Nov 2025 00:00:00 GMT", b'ETag: "x"'),
+])
+def test_a_304_with_another_validator(library, stored, said):
+    """What is stored is good for this client, and brought up to date by nothing."""
+    def answer(conn, request):
+        asked = request.get("If-None-Match") or request.get("If-Modified-Since")
+        if asked:
+            conn.send(b"HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=60\r\n" + said +
+                      b"\r\nSet-Cookie: mine=1\r\n\r\n")
+        else:
+            conn.send(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=0\r\n" + stored +
+                      b"\r\nContent-Length: 5\r\n\r\nhello")
+
+    library.answers["/a"] = answer
     with cached(library) as weir:
-        weir.get("/a")
-        library.answers["/a"] = lambda conn, _: conn.send(
-            b'HTTP/1.1 304 Not Modified\r\nETag: "other"\r\n\r\n')
-        assert weir.get("/a").status == 502
-        library.set("/a", b"new")
-        assert weir.get("/a").body == b"new" and library.last().get("If-None-Match") is None
+        for turn in range(2):
+            assert result(weir.get("/a")) == "MISS"
+            second = weir.get("/a")
+            assert second.status == 200 and second.body == b"hello"
+            assert result(second) == "REVALIDATED" and second.get("Set-Cookie") == "mine=1"
+            assert second.get("Cache-Control") == "max-age=0"
+            assert "other-validator" in second.get("Cache-Status")
+            assert library.count("/a") == 2 * turn + 2
+
+
+def test_cookies_of_a_304_are_for_one_client(library):
+    fresh = b"Cache-Control: public, max-age=0\r\nETag: \"x\"\r\n"
+
+    def answer(conn, request):
+        if request.get("If-None-Match"):
+            conn.send(b"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nCache-Control: max-age=60\r\n"
+                      b"Set-Cookie: victim=1\r\n\r\n")
+        else:
+            conn.send(b"HTTP/1.1 200 OK\r\n" + fresh + b"Set-Cookie: all=1\r\n"
+                      b"Content-Length: 5\r\n\r\nhello")
+
+    library.answers["/a"] = answer
+    with cached(library, {"store_set_cookie": True}) as weir:
+        cookies = [[value for name, value in answer.headers if name.lower() == "set-cookie"]
+                   for answer in (weir.get("/a") for _ in range(3))]
+        assert cookies == [["all=1"], ["victim=1"], ["all=1"]]
+        assert result(weir.get("/a")) == "HIT"
+
+
+def test_spellings_of_a_host_that_share_a_key_are_one_for_the_server(library):
+    library.answers["/a"] = lambda conn, request: conn.answer(
+        f"{request.get('Host')} {request.get('X-Forwarded-Host')}".encode(), headers=FRESH)
+    with cached(library) as weir:
+        for number, first in enumerate(("test.", "TEST:80", "Test.:80", "test")):
+            path = f"/a?{number}"
+            with weir.client() as client:
+                assert client.request("GET", path, host=first).body == b"test test"
+                other = client.request("GET", path, host="test")
+                assert other.body == b"test test" and result(other) == "HIT"
+        with weir.client() as client:
+            assert client.request("GET", "/a", host="TEST:81").body == b"test:81 test:81"
+
+
+def test_what_is_not_kept_keeps_nothing_else_from_it(library):
+    library.answers["/a"] = lambda conn, request: conn.answer(
+        b"x", headers=[("Cache-Control", "private")] if request.get("Cookie") else FRESH)
+    with cached(library) as weir:
+        assert result(weir.get("/a", headers=[("Cookie", "a=1")])) == "MISS"
+        assert [result(weir.get("/a")) for _ in range(2)] == ["MISS", "HIT"]
 
 
 def test_only_if_cached_gets_nothing_stale(library):

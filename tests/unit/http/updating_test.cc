@@ -192,6 +192,10 @@ TEST_CASE("references are resolved against the request's URI", "[http][cache]") 
     CHECK(own_path(reference, {"http", "a", "/b/c/d"}, arena) == resolved);
   }
   CHECK(own_path("g", {"http", "a", "/"}, arena) == "/g");
+  CHECK(own_path("http://a:80/g", {"http", "a", "/"}, arena) == "/g");
+  CHECK(own_path("https://a/g", {"https", "a:443", "/"}, arena) == "/g");
+  CHECK(own_path("http://a:443/g", {"http", "a", "/"}, arena).empty());
+  CHECK(own_path("http://a:8080/g", {"http", "a", "/"}, arena).empty());
   CHECK(own_path("..", {"http", "a", "/b/"}, arena) == "/");
   CHECK(own_path("g", {"http", "a", ""}, arena).empty());
 }
