@@ -226,6 +226,7 @@ void CacheFilter::hear(const News& news) {
       go_on(fetch_alone());
     }
   } else {
+    stored_ = Reader();  // it may be gone by now, and is found again if it is not
     go_on(look_up());
   }
 }

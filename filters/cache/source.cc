@@ -64,8 +64,16 @@ void StoredSource::fill_head(http::ResponseHead& head) {
     if (head.status != 304) fill_whole(head);
   } else {
     selection_.fill_head(fields_, serving_.reader.published(), exchange_.worker(), head);
+    if (selection_.status() != 206) add_cookies(head.headers);
   }
   tell(head.headers);
+}
+
+// They are about who asks, and not about what was selected.
+void StoredSource::add_cookies(http::HeaderList& headers) const {
+  for (const http::Header& field : fields_) {
+    if (field.id == http::HeaderId::kSetCookie) headers.add(field);
+  }
 }
 
 void StoredSource::fill_whole(http::ResponseHead& head) const {

@@ -51,6 +51,7 @@ class StoredSource final : public proxy::ResponseSource, private Waiter {
  private:
   void look_again();
   void judge(const http::CacheFields& request);
+  void add_cookies(http::HeaderList& headers) const;
   void fill_whole(http::ResponseHead& head) const;
   void tell(http::HeaderList& headers) const;
   Piece next_slice();

@@ -373,6 +373,20 @@ def test_cookies_of_a_304_are_for_one_client(library):
         assert result(weir.get("/a")) == "HIT"
 
 
+@pytest.mark.parametrize("field, status", [(("If-None-Match", '"x"'), 304),
+                                           (("Range", "bytes=9-"), 416)])
+def test_cookies_of_a_304_reach_who_gets_no_body(library, field, status):
+    library.answers["/a"] = lambda conn, request: conn.send(
+        b"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nSet-Cookie: mine=1\r\n\r\n"
+        if request.get("If-None-Match") else
+        b"HTTP/1.1 200 OK\r\nCache-Control: max-age=0\r\nETag: \"x\"\r\nContent-Length: 5\r\n"
+        b"\r\nhello")
+    with cached(library) as weir:
+        weir.get("/a")
+        answer = weir.get("/a", headers=[field])
+        assert answer.status == status and answer.get("Set-Cookie") == "mine=1"
+
+
 def test_spellings_of_a_host_that_share_a_key_are_one_for_the_server(library):
     library.answers["/a"] = lambda conn, request: conn.answer(
         f"{request.get('Host')} {request.get('X-Forwarded-Host')}".encode(), headers=FRESH)

@@ -62,6 +62,23 @@ def test_many_misses_are_one_fetch(library):
         assert sum(result(a) == "MISS" for a in answers) == 1
 
 
+def test_a_304_with_another_validator_is_one_fetch_more(library):
+    def answer(conn, request):
+        asked = request.get("If-None-Match")
+        time.sleep(0.3 if library.count("/a") > 1 else 0)
+        if asked:
+            conn.send(b'HTTP/1.1 304 Not Modified\r\nETag: "b"\r\n\r\n')
+        else:
+            conn.answer(b"body", headers=[("ETag", '"a"'), ("Cache-Control", "max-age=1")])
+
+    library.answers["/a"] = answer
+    with cached(library, workers=2) as weir:
+        weir.get("/a")
+        time.sleep(1.1)
+        assert in_threads(20, lambda _: weir.get("/a").body) == [b"body"] * 20
+        assert library.count("/a") <= 4  # two of each, should they meet so
+
+
 def test_uncacheable_answers_hold_nobody_up(library):
     library.answers["/a"] = lambda conn, request: conn.answer(
         request.get("X-Who"), headers=[("Cache-Control", "private")])
