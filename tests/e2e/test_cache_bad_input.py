@@ -114,7 +114,8 @@ def test_a_body_that_breaks_off_is_not_kept(library, sent):
             with weir.client() as client:
                 client.send(b"GET /a HTTP/1.1\r\nHost: test\r\n\r\n")
                 data = client.read_all()
-            assert not data.endswith(b"0\r\n\r\n") and b"Content-Length: 5\r\n" not in data
+            assert b"hello" in data and not data.endswith(b"0\r\n\r\n")
+            assert b"Content-Length: 5\r\n" not in data
         assert library.count("/a") == 2 and weir.metric("weir_cache_objects") == 0
         library.set("/a", b"whole")
         assert weir.get("/a").body == b"whole"
