@@ -139,6 +139,27 @@ void walk_forwarded(std::string_view forwarded, const AddressSet& trusted, Arena
   if (found) identity.forwarded_for = format_in_arena(identity.client, arena);
 }
 
+// What stood behind a quote that is open would be read as a part of it.
+bool is_closed(std::string_view forwarded) {
+  bool quoted = false;
+  for (size_t i = 0; i < forwarded.size(); ++i) {
+    if (forwarded[i] == '"') quoted = !quoted;
+    if (quoted && forwarded[i] == '\\') ++i;
+  }
+  return !quoted;
+}
+
+// X-Forwarded-For was believed. A hop that writes only that lets Forwarded through as its client
+// made it up.
+bool agrees(std::string_view forwarded, const AddressSet& trusted, Arena& arena,
+            const ClientIdentity& identity) {
+  ClientIdentity told;
+  walk_forwarded(forwarded, trusted, arena, told);
+  return !told.forwarded_for.empty() && told.client == identity.client &&
+         (told.forwarded_proto.empty() || told.forwarded_proto == identity.forwarded_proto) &&
+         (told.forwarded_host.empty() || iequals(told.forwarded_host, identity.forwarded_host));
+}
+
 }  // namespace
 
 ClientIdentity identify_client(const Address& peer, const HeaderList& headers,
@@ -149,10 +170,13 @@ ClientIdentity identify_client(const Address& peer, const HeaderList& headers,
   if (!identity.peer_trusted) return identity;
   identity.forwarded_for = joined(headers, HeaderId::kXForwardedFor);
   const std::string_view forwarded = joined(headers, HeaderId::kForwarded);
+  identity.forwarded_believed = !forwarded.empty() && is_closed(forwarded);
   if (identity.forwarded_for.empty() && !forwarded.empty()) {
     walk_forwarded(forwarded, trusted, headers.arena(), identity);
   } else {
     walk_forwarded_for(headers, trusted, identity);
+    identity.forwarded_believed =
+        identity.forwarded_believed && agrees(forwarded, trusted, headers.arena(), identity);
   }
   return identity;
 }

@@ -1,5 +1,8 @@
 #include "http/rules.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "base/strings.h"
 #include "http/chars.h"
 
@@ -37,7 +40,7 @@ struct Survey {
   bool disguised = false;  // some name looks like a guarded one
   bool expects_continue = false;
   bool expects_other = false;
-  uint32_t keep_alive_timeout_s = 0;
+  std::optional<uint32_t> keep_alive_timeout_s;
 };
 
 void read_connection(std::string_view value, Survey& seen) {
@@ -75,18 +78,18 @@ bool is_disguised(std::string_view name) {
   return (bit(classify({plain, name.size()})) & kGuarded) != 0;
 }
 
-uint32_t read_keep_alive_timeout(std::string_view value) {
+std::optional<uint32_t> read_keep_alive_timeout(std::string_view value) {
   constexpr std::string_view kTimeout = "timeout=";
   constexpr uint64_t kDay = 86400;
-  uint64_t seconds = 0;
+  std::optional<uint32_t> seconds;
   for_each_list_item(value, [&](std::string_view item) {
     uint64_t read = 0;
     if (item.size() > kTimeout.size() && iequals(item.substr(0, kTimeout.size()), kTimeout) &&
         parse_u64(item.substr(kTimeout.size()), read)) {
-      seconds = read < kDay ? read : kDay;
+      seconds = static_cast<uint32_t>(std::min(read, kDay));
     }
   });
-  return static_cast<uint32_t>(seconds);
+  return seconds;
 }
 
 Refusal survey_fields(const HeaderList& headers, const HeadLimits& limits, Survey& seen) {
@@ -305,8 +308,9 @@ Refusal check_response(ResponseHead& head, Method request_method, const HeadLimi
   if (head.status < 100 || head.status > 599) return bad("status_invalid");
   Survey seen;
   if (Refusal refusal = survey_fields(head.headers, limits, seen)) return bad(refusal.reason);
-  head.keep_alive = persists(seen, head.version);
-  head.keep_alive_timeout_s = seen.keep_alive_timeout_s;
+  // A server that keeps it for no time at all closes.
+  head.keep_alive = persists(seen, head.version) && seen.keep_alive_timeout_s != 0u;
+  head.keep_alive_timeout_s = seen.keep_alive_timeout_s.value_or(0);
   head.upgrade = {};
   if (head.status == 101 && head.version == Version::kHttp11 && seen.upgrades == 1 &&
       (seen.connection & kUpgradeOption) != 0) {

@@ -209,6 +209,8 @@ void Connection::start_exchange(const http::Refusal& refusal) {
   }
   const http::RequestHead& request = exchange_->request();
   if (!request.keep_alive) close_ = client_closes_ = true;
+  // What comes behind it may be meant for the tunnel that it does not get.
+  if (request.method == http::Method::kConnect) close_ = true;
   if (request.framing == http::Framing::kNone) {
     state_ = State::kWait;
     timer_.cancel();

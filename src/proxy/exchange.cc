@@ -414,7 +414,8 @@ void Exchange::on_deadline() {
     on_tunnel_idle();
   } else {
     deadline_.arm_ms(limits::kLateAnswerMs);
-    const Error error = {Source::kUpstream, ErrorKind::kTimeout, Retry::kNever, "total timeout"};
+    const Source whose = awaits_client() ? Source::kClient : Source::kUpstream;
+    const Error error = {whose, ErrorKind::kTimeout, Retry::kNever, "total timeout"};
     if (server_is_late()) note_attempt_failure(error);
     fail(error);
   }

@@ -236,6 +236,7 @@ class Exchange final : public net::Mortal,
   void settle_attempt(bool keep_connection);
   void note_attempt_failure(const Error& error);
   bool server_is_late() const;
+  bool awaits_client() const;
 
   // Its copy for the route's mirror (shadows.cc).
   void read_mirror_mark();

@@ -35,6 +35,13 @@ bool Exchange::holds_enough(const Buffer& held) const {
   return held.size() >= worker_.hold_bytes() || BlockBudget::exhausted();
 }
 
+// The server has what came so far of the body, and would take more. (A gRPC call may be open for as
+// long as it likes.)
+bool Exchange::awaits_client() const {
+  return !grpc_ && head_sent_ && !committed_ && !request_done_ && !body_waits_ &&
+         held_request_.empty();
+}
+
 std::optional<std::string> Exchange::whole_body() {
   if (!request_done_) {
     tell_to_go_on();

@@ -29,7 +29,8 @@ void Exchange::count_and_hedge() {
   const upstream::HedgeConfig& hedge = cluster_->hedge;
   const http::Method method = request_.method;
   if (!hedge.on || (method != http::Method::kGet && method != http::Method::kHead) ||
-      request_.framing != http::Framing::kNone || !may_repeat() || grpc_) {
+      request_.framing != http::Framing::kNone || !request_.upgrade.empty() || !may_repeat() ||
+      grpc_) {
     return;
   }
   hedge_ = arena_.make<HedgeTry>(*this);
@@ -43,7 +44,7 @@ bool Exchange::hedge_under_way() const { return hedge_ != nullptr && hedge_->und
 
 // Though a server has had it.
 bool Exchange::may_repeat() const {
-  return (cluster_->retry.methods & http::bit(request_.method)) != 0 && request_.upgrade.empty();
+  return (cluster_->retry.methods & http::bit(request_.method)) != 0;
 }
 
 // Of what a server gets of the body, so much is kept for the next one. What is above the usual only

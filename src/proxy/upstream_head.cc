@@ -57,7 +57,8 @@ void Exchange::write_upstream_head(upstream::ServerSide& conn, const upstream::S
       identity_.forwarded_host.empty() ? request_.authority : identity_.forwarded_host;
   if (!host.empty()) tell(http::HeaderId::kXForwardedHost, "X-Forwarded-Host", host);
   tell(http::HeaderId::kXRealIp, "X-Real-IP", client_ip());
-  if (identity_.peer_trusted && request_.headers.find(http::HeaderId::kForwarded) != nullptr) {
+  if (identity_.forwarded_believed &&
+      request_.headers.find(http::HeaderId::kForwarded) != nullptr) {
     tell(http::HeaderId::kForwarded, "Forwarded", forwarded_element(peer, proto));
   }
   extras[count++] = {"Via", http::via_of(request_.version)};

@@ -370,6 +370,14 @@ def test_server_keep_alive_timeout_is_honoured():
         assert origin.accepted == 2
 
 
+def test_a_server_that_keeps_no_connection_is_not_asked_on_it_again():
+    answer = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\nContent-Length: 2\r\n\r\nok"
+    with Origin(canned(answer, answer)) as origin, proxy(origin) as weir, weir.client() as client:
+        assert client.request().status == 200
+        assert client.request(method="POST", body=b"x").status == 200
+        assert origin.accepted == 2
+
+
 @pytest.mark.parametrize("point", range(0, 60, 3))
 def test_server_resets_anywhere(point):
     """After `point` bytes of its answer: never a clean short body, never a hang."""

@@ -137,6 +137,40 @@ def test_forwarded_of_a_trusted_peer(trusting, lines):
     assert seen["forwarded"] == [", ".join(lines) + f", for=127.0.0.1;proto={proto}"]
 
 
+AGREES = "for=1.2.3.4;proto=https;host=Pub.example"
+# (Forwarded, does it go on) of a peer that says X-Forwarded-For: 1.2.3.4, -Proto: https and -Host:
+# pub.example as well.
+BESIDE = {
+    AGREES: True,
+    "for=1.2.3.4": True,
+    'for=6.6.6.6, for="1.2.3.4:80"': True,
+    "for=6.6.6.6": False,
+    "for=1.2.3.4;proto=http": False,
+    "for=1.2.3.4;host=evil.example": False,
+    "for=unknown": False,
+    "host=pub.example": False,
+    f'{AGREES}, for="1.2.3.4': False,
+}
+
+
+@pytest.mark.parametrize("text", BESIDE)
+def test_forwarded_beside_other_words(trusting, text):
+    weir, _ = trusting
+    seen, line = exchange(weir, ("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https"),
+                          ("X-Forwarded-Host", "pub.example"), ("Forwarded", text))
+    assert line["client"] == "1.2.3.4" and seen["x-forwarded-host"] == ["pub.example"]
+    goes_on = [f"{text}, for=127.0.0.1;proto=https"] if BESIDE[text] else None
+    assert seen.get("forwarded") == goes_on
+
+
+@pytest.mark.parametrize("text", ['for="1.2.3.4', 'for=6.6.6.6;by="a\\"', '"'])
+def test_an_open_quote_swallows_nothing(trusting, text):
+    weir, _ = trusting
+    seen, line = exchange(weir, ("Forwarded", text))
+    assert "forwarded" not in seen
+    assert line["client"] == seen["x-real-ip"][0]
+
+
 OWN = {"X-Forwarded-For": "$client_ip", "X-Forwarded-Proto": "https",
        "X-Forwarded-Host": "shop.example", "X-Forwarded-Port": "443", "X-Real-IP": "0.0.0.0",
        "Forwarded": "for=hidden"}
@@ -181,11 +215,12 @@ def test_peers_over_ipv6_and_unix(tmp_path):
                                            trusted_proxies=trusted) as weir:
                 if address.startswith("unix:"):
                     weir.address = f"{tmp_path}/weir.sock"
-                seen, line = exchange(weir, ("X-Forwarded-For", "1.2.3.4"), ("Forwarded", "for=x"))
+                seen, line = exchange(weir, ("X-Forwarded-For", "1.2.3.4"),
+                                      ("Forwarded", "for=1.2.3.4"))
                 assert seen["x-forwarded-for"] == ([f"1.2.3.4, {peer}"] if trusted else [peer])
                 assert line["client"] == ("1.2.3.4" if trusted else peer)
                 assert seen.get("forwarded") == (
-                    [f"for=x, {element};proto=http"] if trusted else None)
+                    [f"for=1.2.3.4, {element};proto=http"] if trusted else None)
 
 
 def test_host_goes_on_as_it_came(echo_pair):

@@ -42,6 +42,16 @@ def test_a_total_timeout_in_an_answer_or_a_slow_request_is_no_failure():
         assert weir.metric("weir_upstream_server_up", upstream="app") == 1
 
 
+def test_who_stalls_in_a_request_is_told_so():
+    with Origin(by_target(ANSWERS)) as origin, proxy(origin, route={"timeout": "500ms"}) as weir:
+        with weir.client() as stalls:
+            stalls.send(b"POST /silent HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx")
+            answer = stalls.response()
+        assert answer.status == 408 and answer.get("proxy-status") is None
+        assert weir.log_of("/silent")[0]["error"] == "client: timeout: total timeout"
+        assert weir.metric("weir_upstream_failures_total") == 0
+
+
 # ---- trials ------------------------------------------------------------------------------------
 
 def test_a_request_from_before_lets_nobody_try_a_server_that_is_down():

@@ -50,6 +50,32 @@ def test_the_retry_takes_no_second_stale_connection():
         assert weir.metric("weir_upstream_failures_total") == 0
 
 
+@pytest.mark.parametrize("ends", ["close", "reset"])
+def test_an_upgrade_outlives_a_stale_connection(ends):
+    switch = (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+              b"Upgrade: websocket\r\n\r\n")
+
+    def answers_once(conn):
+        if conn.read_request().get("upgrade"):
+            conn.send(switch)
+            conn.send(conn.read_exactly(5))
+            return
+        conn.answer()
+        if conn.read_request() and ends == "reset":
+            conn.reset()
+
+    with Origin(answers_once) as origin, proxy(origin) as weir:
+        assert weir.get().status == 200
+        with weir.client() as client:
+            client.send(b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+                        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nearly")
+            assert client.head()[0] == 101
+            assert client.read_exactly(5) == b"early", "sent to the server that stays"
+        assert weir.log_of("/ws")[0]["attempts"] == 2
+        assert weir.metric("weir_upstream_failures_total") == 0
+
+
 def test_the_retry_takes_no_second_stale_connection_over_http2():
     release = threading.Event()
 

@@ -265,6 +265,8 @@ def test_methods(echo_pair):
             client.send(f"{method} {target} HTTP/1.1\r\nHost: a:80\r\n\r\n")
             answer = client.response()
             assert answer.status == 405 and "GET" in answer.get("allow")
+            # What comes behind a CONNECT may be meant for the tunnel that was asked for.
+            assert (answer.get("connection") == "close") == (method == "CONNECT")
     with weir.client() as client:
         client.send(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
         answer = client.response()

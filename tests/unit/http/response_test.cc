@@ -153,11 +153,13 @@ TEST_CASE("Keep-Alive's timeout", "[http][response]") {
       {"timeout=5", 5},  {"Timeout=5, max=7", 5}, {"max=7", 0},
       {"timeout=", 0},   {"timeout=x", 0},        {"timeout=99999999999", 86400},
       {"timeout=-1", 0}, {"xtimeout=5", 0},       {"", 0},
+      {"timeout=0", 0},
   };
   for (const auto& row : rows) {
     INFO(row.value);
-    const Response response("HTTP/1.1 200 OK\r\nKeep-Alive: "s + row.value + "\r\n\r\n");
+    const Response response("HTTP/1.1 204 No Content\r\nKeep-Alive: "s + row.value + "\r\n\r\n");
     CHECK(response.head.keep_alive_timeout_s == row.seconds);
+    CHECK(response.head.keep_alive == (row.value != "timeout=0"s));
   }
 }
 
