@@ -64,10 +64,13 @@ struct LogWriter::Shared {
   }
 
   void run();
+  bool take_next_target();
   void write_out(std::string_view bytes);
+  bool write_lines(std::string_view& bytes);
   bool write_all(std::string_view& bytes);
   bool wait_until_writable() const;
   void give_up(std::string_view rest, int error);
+  void tell_dropped(std::string_view why);
   void recycle(LogBuffer& buffer);
 
   // Under the mutex.
@@ -83,7 +86,9 @@ struct LogWriter::Shared {
 
   // Any thread.
   std::atomic<uint64_t> give_up_at_ms{UINT64_MAX};
-  std::atomic<uint64_t> dropped_lines{0};
+  std::atomic<uint64_t> dropped_lines{0};  // by the thread
+  std::atomic<uint64_t> refused_lines{0};  // there was no room for them
+  std::atomic<bool> switching{false};      // next_target is set
 
   // The thread only.
   int target;
@@ -96,10 +101,9 @@ void LogWriter::Shared::run() {
   for (;;) {
     changed.wait(lock, [this] { return !queue.empty() || next_target >= 0 || stopping; });
     if (next_target >= 0) {
-      ::close(target);
-      target = std::exchange(next_target, -1);
-      is_file = is_regular_file(target);
-      is_torn = false;
+      lock.unlock();
+      take_next_target();
+      lock.lock();
     }
     if (queue.empty()) {
       if (stopping) break;
@@ -125,17 +129,42 @@ void LogWriter::Shared::recycle(LogBuffer& buffer) {
   empty.push_back(std::move(buffer));
 }
 
+// False: there is none.
+bool LogWriter::Shared::take_next_target() {
+  const std::lock_guard lock(mutex);
+  switching.store(false, std::memory_order_relaxed);
+  if (next_target < 0) return false;
+  ::close(target);
+  target = std::exchange(next_target, -1);
+  is_file = is_regular_file(target);
+  is_torn = false;
+  return true;
+}
+
+// What one target does not take is for the next one, if there is one by now.
 void LogWriter::Shared::write_out(std::string_view bytes) {
+  for (const char* begin = bytes.data(); !write_lines(bytes); begin = bytes.data()) {
+    const int error = errno;
+    const bool torn = is_torn && bytes.data() != begin;
+    if (!take_next_target()) return give_up(bytes, error);
+    if (torn) {  // half of that line is in the old one
+      bytes.remove_prefix(bytes.find('\n') + 1);
+      dropped_lines.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+}
+
+// As write_all().
+bool LogWriter::Shared::write_lines(std::string_view& bytes) {
   if (is_torn) {
     std::string_view newline = "\n";
-    if (!write_all(newline)) return give_up(bytes, errno);
+    if (!write_all(newline)) return false;
     is_torn = false;
   }
   const char* const begin = bytes.data();
-  if (write_all(bytes)) return;
-  const int error = errno;
+  if (write_all(bytes)) return true;
   is_torn = bytes.data() != begin && bytes.data()[-1] != '\n';
-  give_up(bytes, error);
+  return false;
 }
 
 // Leaves in `bytes` what was not written, with the reason in errno. Anything but a file gets whole
@@ -167,6 +196,10 @@ bool LogWriter::Shared::wait_until_writable() const {
   for (;;) {
     pollfd writable = {target, POLLOUT, 0};
     if (poll(&writable, 1, kStuckPollMs) > 0) return true;
+    if (switching.load(std::memory_order_relaxed)) {
+      errno = ESTALE;
+      return false;
+    }
     if (net::monotonic_ms() >= give_up_at_ms.load(std::memory_order_relaxed)) {
       errno = ECANCELED;
       return false;
@@ -176,10 +209,15 @@ bool LogWriter::Shared::wait_until_writable() const {
 
 void LogWriter::Shared::give_up(std::string_view rest, int error) {
   const auto lines = static_cast<uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
-  const uint64_t total = dropped_lines.fetch_add(lines, std::memory_order_relaxed) + lines;
+  dropped_lines.fetch_add(lines, std::memory_order_relaxed);
+  tell_dropped("a write failed: " + error_text(error));
+}
+
+void LogWriter::Shared::tell_dropped(std::string_view why) {
   static LogThrottle throttle(kWarnIntervalMs);
-  log_warn_once_per(throttle, "access log: a write failed: {}; {} lines dropped so far",
-                    error_text(error), total);
+  log_warn_once_per(throttle, "access log: {}; {} lines dropped so far", why,
+                    dropped_lines.load(std::memory_order_relaxed) +
+                        refused_lines.load(std::memory_order_relaxed));
 }
 
 LogWriter::LogWriter(std::string path, std::shared_ptr<Shared> shared)
@@ -223,8 +261,10 @@ LogWriter::~LogWriter() {
   shared_->changed.notify_all();
   const bool done = shared_->changed.wait_for(lock, std::chrono::milliseconds(kStopWaitMs),
                                               [this] { return shared_->done; });
+  uint64_t dropped = dropped_lines() + shared_->refused_lines.load(std::memory_order_relaxed);
+  for (const LogBuffer& buffer : shared_->queue) dropped += buffer.lines;
   lock.unlock();
-  if (const uint64_t dropped = dropped_lines(); dropped > 0) {
+  if (dropped > 0) {
     log_warn("access log: {} lines were not written since the start", dropped);
   }
   if (done) {
@@ -235,10 +275,15 @@ LogWriter::~LogWriter() {
 }
 
 bool LogWriter::submit(LogBuffer& buffer) {
-  const std::lock_guard lock(shared_->mutex);
+  std::unique_lock lock(shared_->mutex);
   // One buffer that is bigger than the whole bound still goes, alone.
   const size_t queued = shared_->queued_bytes;
-  if (queued > 0 && queued + buffer.capacity > kQueuedBytesMax) return false;
+  if (queued > 0 && queued + buffer.capacity > kQueuedBytesMax) {
+    lock.unlock();
+    shared_->refused_lines.fetch_add(buffer.lines, std::memory_order_relaxed);
+    shared_->tell_dropped("it takes less than there is");
+    return false;
+  }
   shared_->queued_bytes += buffer.capacity;
   shared_->queue.push_back(std::exchange(buffer, LogBuffer()));
   if (!shared_->empty.empty()) {
@@ -264,6 +309,7 @@ void LogWriter::switch_to(const std::string& path, int target) {
   const std::lock_guard lock(shared_->mutex);
   if (shared_->next_target >= 0) ::close(shared_->next_target);
   shared_->next_target = target;
+  shared_->switching.store(true, std::memory_order_relaxed);
   shared_->changed.notify_one();
 }
 

@@ -1,6 +1,7 @@
 """The daemon's life: signals, reload, drain, logs that cannot be written, limits of clients."""
 import json
 import os
+import pathlib
 import re
 import resource
 import signal
@@ -15,6 +16,7 @@ from support.h2 import get as h2_get
 from support.load import Load
 from support.origin import Origin, echo
 from support.raw import Closed
+from support.waiting import wait_for
 from support.weir import Weir, binary, proxy
 
 
@@ -190,6 +192,21 @@ def test_stuck_log_pipe_loses_lines_and_no_traffic(tmp_path):
                 for _ in range(100):
                     assert client.request("GET", filler).status == 200
             assert client.request().status == 200
+            weir.wait_line(r"access log: it takes less than there is; \d+ lines dropped so far")
+            # Whoever looks after it moves the log elsewhere.
+            file = str(tmp_path / "access.log")
+            log["access"]["path"] = file
+            weir.write_config()
+            weir.reload()
+            assert client.request("GET", "/moved").status == 200
+            wait_for(lambda: "/moved" in pathlib.Path(file).read_text(encoding="utf-8"))
+            dropped = weir.metric("weir_access_log_dropped_total")
+            for _ in range(100):
+                assert client.request("GET", filler).status == 200
+            time.sleep(0.5)
+            assert weir.metric("weir_access_log_dropped_total") == dropped
+    told = f"access log: {dropped:.0f} lines were not written since the start"
+    assert told in "\n".join(weir.lines)
     os.close(reader)
 
 

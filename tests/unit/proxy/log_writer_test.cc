@@ -151,6 +151,42 @@ TEST_CASE("reopening follows a renamed file and loses nothing", "[threads]") {
   CHECK(text_of(path).ends_with("last\n"));
 }
 
+TEST_CASE("what a stuck pipe does not take goes to the next target, in whole lines", "[threads]") {
+  const TemporaryFolder folder;
+  const std::string fifo = folder.file("fifo");
+  const std::string path = folder.file("access.log");
+  REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+  const int reader = ::open(fifo.c_str(), O_RDONLY | O_NONBLOCK);
+  REQUIRE(reader >= 0);
+  auto writer = open_writer(fifo);
+  constexpr int kLines = 50;  // of 5 KB, each in two pieces: a pipe holds 64 KB
+  const std::string filler(5'000, 'f');
+  for (int i = 0; i < kLines; ++i) REQUIRE(submit(*writer, std::to_string(i) + filler + "\n"));
+  CHECK_FALSE(writer->wait_written(300));
+  Result<int> target = LogWriter::open_target(path);
+  REQUIRE(target.ok());
+  writer->switch_to(path, target.value());
+  CHECK(writer->wait_written(10'000));
+  REQUIRE(submit(*writer, "last\n"));
+  CHECK(writer->wait_written(10'000));
+  std::istringstream moved(text_of(path));
+  std::string line;
+  REQUIRE(std::getline(moved, line));
+  const int first = std::stoi(line);
+  for (int i = first; i < kLines; ++i, std::getline(moved, line)) {
+    if (line != std::to_string(i) + filler) FAIL(line.substr(0, 20));
+  }
+  CHECK(line == "last");
+  std::string taken(1 << 20, '\0');
+  const ssize_t got = ::read(reader, taken.data(), taken.size());
+  REQUIRE(got > 0);
+  taken.resize(static_cast<size_t>(got));
+  const auto whole = static_cast<uint64_t>(std::count(taken.begin(), taken.end(), '\n'));
+  CHECK(whole + writer->dropped_lines() == static_cast<uint64_t>(first));
+  CHECK(writer->dropped_lines() <= 1);  // the one of which each has a part
+  ::close(reader);
+}
+
 TEST_CASE("an idle writer lets go of the old file at once", "[threads]") {
   const TemporaryFolder folder;
   const std::string path = folder.file("access.log");
