@@ -42,8 +42,13 @@ void build_respond(const Node& node, Problems& problems, proxy::Route& route) {
     if (MapReader(*headers, problems).is_map()) {
       for (const auto& entry : headers->children) {
         proxy::Template value;
-        if (filters::check_header_name(*entry, entry->key, problems) &&
-            filters::read_header_value(*entry, problems, value)) {
+        const bool twice =
+            std::any_of(route.respond_headers.begin(), route.respond_headers.end(),
+                        [&entry](const auto& other) { return iequals(other.first, entry->key); });
+        if (twice) {
+          problems.error(*entry, options::quote(entry->key) + " is set twice here");
+        } else if (filters::check_header_name(*entry, entry->key, problems) &&
+                   filters::read_header_value(*entry, problems, value)) {
           route.respond_headers.emplace_back(entry->key, std::move(value));
         }
       }
@@ -68,7 +73,7 @@ void build_redirect(const Node& node, Problems& problems, proxy::Route& route) {
   }
   uint64_t status = 0;
   if (const Node* code = map.find("status");
-      code != nullptr && read_u64(*code, problems, {300, 399}, status)) {
+      code != nullptr && read_u64(*code, problems, {0, 999}, status)) {
     route.status = static_cast<int>(status);
     if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308) {
       problems.error(*code, "must be 301, 302, 303, 307 or 308, not " + code->shown());

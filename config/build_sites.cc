@@ -26,7 +26,8 @@ std::string place_of(const Node& node, const std::string& file) {
          (*node.file == file ? " (line " + line + ")" : " (" + *node.file + ", line " + line + ")");
 }
 
-// As requests are looked up: lower case, without a trailing dot. Empty after reporting.
+// As requests are looked up: lower case, without a trailing dot, and an IPv6 address in its one
+// form. Empty after reporting.
 std::string read_host(const Node& node, Problems& problems) {
   constexpr std::string_view kNoun = "a host";
   std::string host;
@@ -44,6 +45,10 @@ std::string read_host(const Node& node, Problems& problems) {
     problems.invalid(node, kNoun, "write it without scheme and port");
   } else if (name.empty() || !http::is_valid_host(name)) {
     problems.invalid(node, kNoun, "a name, an IP address or [an IPv6 address] is due");
+  } else if (http::Address address;
+             name.front() == '[' && http::Address::parse(name, address) && !address.v4) {
+    char text[45];
+    return "[" + std::string(text, address.format(text)) + "]";
   } else {
     return host;
   }

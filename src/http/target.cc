@@ -128,6 +128,12 @@ bool is_request_target(std::string_view target) {
 
 std::string_view host_of(std::string_view authority, Arena& arena) {
   std::string_view host = authority.substr(0, host_end(authority));
+  if (Address address; host.starts_with('[') && Address::parse(host, address) && !address.v4) {
+    char text[47] = {'['};
+    const size_t bytes = address.format(text + 1);
+    text[bytes + 1] = ']';
+    return arena.copy({text, bytes + 2});
+  }
   if (!host.empty() && host.back() == '.') host.remove_suffix(1);
   size_t at = 0;
   while (at < host.size() && host[at] == to_lower(host[at])) ++at;

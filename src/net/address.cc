@@ -71,8 +71,11 @@ namespace {
 
 Result<SocketAddress> unix_address(std::string_view path) {
   SocketAddress address;
-  if (path.empty() || path.size() >= sizeof(address.unix_path.sun_path)) {
-    return Result<SocketAddress>::failure("a unix path must have 1 to 107 characters");
+  if (!path.starts_with('/')) {
+    return Result<SocketAddress>::failure("the path of a unix socket begins with /");
+  }
+  if (path.size() >= sizeof(address.unix_path.sun_path)) {
+    return Result<SocketAddress>::failure("the path of a unix socket has at most 107 characters");
   }
   address.unix_path.sun_family = AF_UNIX;
   std::memcpy(address.unix_path.sun_path, path.data(), path.size());
@@ -81,19 +84,26 @@ Result<SocketAddress> unix_address(std::string_view path) {
 }
 
 bool numeric_address(const HostPort& from, SocketAddress& out) {
-  if (inet_pton(AF_INET, from.host.c_str(), &out.v4.sin_addr) == 1) {
+  in_addr v4;
+  in6_addr v6;
+  bool is_v4 = inet_pton(AF_INET, from.host.c_str(), &v4) == 1;
+  if (!is_v4) {
+    if (inet_pton(AF_INET6, from.host.c_str(), &v6) != 1) return false;
+    is_v4 = IN6_IS_ADDR_V4MAPPED(&v6);  // of which an IPv6 socket of ours knows nothing
+    if (is_v4) std::memcpy(&v4, v6.s6_addr + sizeof(v6) - sizeof(v4), sizeof(v4));
+  }
+  if (is_v4) {
     out.v4.sin_family = AF_INET;
     out.v4.sin_port = htons(from.port);
+    out.v4.sin_addr = v4;
     out.length = sizeof(out.v4);
-    return true;
-  }
-  if (inet_pton(AF_INET6, from.host.c_str(), &out.v6.sin6_addr) == 1) {
+  } else {
     out.v6.sin6_family = AF_INET6;
     out.v6.sin6_port = htons(from.port);
+    out.v6.sin6_addr = v6;
     out.length = sizeof(out.v6);
-    return true;
   }
-  return false;
+  return true;
 }
 
 constexpr std::string_view kUnixPrefix = "unix:";

@@ -223,7 +223,7 @@ TEST_CASE("config errors: upstreams") {
        {at + "\"a b:80\" is not a server's address: "
              "the host is neither a name nor an IP address"}},
       {with_servers("[{address: \"unix:\"}]"),
-       {at + "\"unix:\" is not a server's address: a unix path must have 1 to 107 characters"}},
+       {at + "\"unix:\" is not a server's address: the path of a unix socket begins with /"}},
       {with_servers("[{address: \"a:1\", weight: 0, max_fails: -1, backup: yes}]"),
        {"2:44: upstreams.a.servers[0].weight: \"0\" is out of range; allowed: 1 to 1000",
         "2:55: upstreams.a.servers[0].max_fails: \"-1\" is not a whole number",
@@ -391,6 +391,14 @@ TEST_CASE("config errors: routes") {
         "6:46: sites[0].routes[0].websocket: must be true or false, not \"on\""}},
       {test::with_route("{path: /, respond: {status: 204, body: x}}"),
        {"6:42: sites[0].routes[0].respond.body: an answer with status 204 has no body"}},
+      {test::with_route("{path: /, respond: {headers: {A: 1, a: 2}}}"),
+       {"6:45: sites[0].routes[0].respond.headers.a: \"a\" is set twice here"}},
+      {test::with_route("{path: /, redirect: {to: /x, status: 200}}"),
+       {"6:38: sites[0].routes[0].redirect.status: must be 301, 302, 303, 307 or 308, "
+        "not \"200\""}},
+      {test::with_route("{path: /, redirect: {to: /x, status: 304}}"),
+       {"6:38: sites[0].routes[0].redirect.status: must be 301, 302, 303, 307 or 308, "
+        "not \"304\""}},
       {test::with_route("{path: /, respond: {headers: {Content-Length: 3, \"a b\": x}}}"),
        {"6:39: sites[0].routes[0].respond.headers.Content-Length: \"Content-Length\" is managed "
         "by weir and cannot be configured",

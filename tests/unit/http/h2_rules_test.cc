@@ -20,9 +20,10 @@ struct Read {
   H2Refusal refusal;
 
   explicit Read(const Fields& fields, bool end = true) {
-    HeaderList list(arena);
-    for (const auto& [name, value] : fields) {  // as a session has them
-      const std::string_view line = arena.concat({name, ": ", value, "\r\n"});
+    Arena of_session(test::pool());  // is gone when the head is looked at
+    HeaderList list(of_session);
+    for (const auto& [name, value] : fields) {
+      const std::string_view line = of_session.concat({name, ": ", value, "\r\n"});
       list.add(line.substr(0, name.size()), line.substr(name.size() + 2, value.size()),
                classify(name), true);
     }
@@ -102,6 +103,37 @@ TEST_CASE("h2 rules: malformed requests") {
     CAPTURE(reason);
     CHECK(read.refusal.malformed);
     CHECK(read.refusal.reason == reason);
+  }
+}
+
+TEST_CASE("h2 rules: a tab among the lines of a head hides nothing") {
+  const Fields fields = with({{"a", "b\tc"}, {"d", "e"}, {"f", "g\th"}});
+  const Read read(fields);
+  REQUIRE_FALSE(read.refusal);
+  REQUIRE(read.head.headers.size() == 4);
+  for (const Header& field : read.head.headers) CHECK(field.in_line == (field.name != "host"));
+  for (const char control : {'\0', '\r', '\n', '\x1f', '\x7f'}) {
+    for (size_t i = kGet.size(); i < fields.size(); ++i) {
+      Fields bad = fields;
+      bad[i].second += std::string(1, control) + "x";
+      CHECK(Read(bad).refusal.reason == std::string("header_value_invalid"));
+      bad = fields;
+      bad[i].first += control;
+      CHECK(Read(bad).refusal.reason == std::string("header_name_invalid"));
+    }
+  }
+}
+
+TEST_CASE("h2 rules: a head of more lines than a block or a table holds") {
+  Fields more;
+  for (int i = 0; i < 90; ++i) more.push_back({"x" + std::to_string(i), std::string(250, 'v')});
+  const Read read(with(more));
+  REQUIRE_FALSE(read.refusal);
+  REQUIRE(read.head.headers.size() == more.size() + 1);
+  for (size_t i = 0; i < more.size(); ++i) {
+    const Header& field = read.head.headers.begin()[i];
+    CHECK((field.name == more[i].first && field.value == more[i].second));
+    CHECK(field.line() == more[i].first + ": " + more[i].second + "\r\n");
   }
 }
 

@@ -86,6 +86,8 @@ TEST_CASE("host_of", "[http][rules]") {
   CHECK(host_of("example.com.", arena) == "example.com");
   CHECK(host_of("example.com.:80", arena) == "example.com");
   CHECK(host_of("[2001:DB8::1]:80", arena) == "[2001:db8::1]");
+  CHECK(host_of("[2001:DB8:0:0::0:1]", arena) == "[2001:db8::1]");
+  CHECK(host_of("[::ffff:1.2.3.4]", arena) == "[::ffff:1.2.3.4]");
   CHECK(host_of("", arena) == "");
   const std::string_view lower = "a.b";
   CHECK(host_of(lower, arena).data() == lower.data());
