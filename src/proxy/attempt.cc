@@ -118,6 +118,10 @@ void Exchange::on_response_head() {
     cluster_->state->latency.note(worker_.net().now_us() - attempt_started_us_);
   }
   judged_ = true;
+  if (asks_for_tunnel() && response_->status < 300) {  // an upgrade has a way of its own
+    fail({Source::kUpstream, ErrorKind::kRefused, Retry::kNever, "no upgrade"});
+    return;
+  }
   if (may_be_unwanted()) return;
   accept_answer();
   advance();

@@ -219,6 +219,11 @@ std::optional<LocalReply> Exchange::edit_last(http::RequestHead& head) {
   return std::nullopt;
 }
 
+// By CONNECT (RFC 8441 5), which any 2xx would tell that its tunnel is open.
+bool Exchange::asks_for_tunnel() const {
+  return request_.version == http::Version::kHttp2 && !request_.upgrade.empty();
+}
+
 Step Exchange::run_action() {
   if (request_.method == http::Method::kTrace) return refuse_method(http::kPassedMethods);
   if (must_go_to_https()) return redirect_to_https();
@@ -229,6 +234,11 @@ Step Exchange::run_action() {
   if (route_ == nullptr) {
     if (other_methods_ != 0) return refuse_method(other_methods_);
     return reply_error(404, {Source::kClient, ErrorKind::kRefused, Retry::kNever, "no route"});
+  }
+  const bool may_succeed = route_->action == Action::kFiles || route_->action == Action::kHandler ||
+                           (route_->action == Action::kRespond && route_->status < 300);
+  if (asks_for_tunnel() && may_succeed) {
+    return reply_error(403, {Source::kClient, ErrorKind::kRefused, Retry::kNever, "no upgrades"});
   }
   switch (route_->action) {
     case Action::kUpstream:

@@ -237,6 +237,7 @@ class Exchange final : public net::Mortal,
   void note_attempt_failure(const Error& error);
   bool server_is_late() const;
   bool awaits_client() const;
+  bool asks_for_tunnel() const;
 
   // Its copy for the route's mirror (shadows.cc).
   void read_mirror_mark();

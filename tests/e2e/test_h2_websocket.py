@@ -112,6 +112,27 @@ def test_a_refusal_costs_no_connection():
         assert origin.accepted == 1
 
 
+@pytest.mark.parametrize("status", ["200 OK", "204 No Content", "206 Partial Content"])
+def test_what_is_no_upgrade_opens_no_tunnel(status):
+    def plain(conn):
+        while conn.read_head() is not None:
+            conn.answer(b"" if status.startswith("204") else b"page", status)
+
+    routes = [{"path": "=/own", "respond": {"body": "ok"}},
+              {"path": "=/own/no", "respond": {"status": 404, "body": "no"}},
+              {"path": "=/to", "redirect": {"to": "/own", "status": 307}},
+              {"path": "/", "upstream": "app"}]
+    with Origin(plain) as origin, proxy(origin, site={"routes": routes}, listener=H2C) as weir:
+        with H2Client(weir.address) as client:
+            for stream, path, answers in ((1, "/chat", 502), (3, "/own", 403), (5, "/own/no", 404),
+                                          (7, "/to", 307)):
+                client.headers(stream, connect(path), end=False)
+                assert client.answer(stream).status == answers, path
+            assert client.request(get("/own"), 9).status == 200
+        assert weir.log_of("/chat")[0]["error"] == "upstream: refused: no upgrade"
+        assert weir.metric("weir_upstream_failures_total") == 0
+
+
 @pytest.mark.parametrize("protocol", ["http/1.1", "h2c"])
 def test_a_server_that_does_not_answer_is_late(protocol):
     upstream = {"timeouts": {"read": "1s"}, "protocol": protocol}
