@@ -43,7 +43,8 @@ std::string read_host(const Node& node, Problems& problems) {
     problems.invalid(node, kNoun, "a * stands alone or before the first dot: *.example.com");
   } else if (name.find("//") != std::string_view::npos || has_port) {
     problems.invalid(node, kNoun, "write it without scheme and port");
-  } else if (name.empty() || !http::is_valid_host(name)) {
+  } else if (name.empty() || !http::is_valid_host(name) ||
+             (name.front() == '[' && name.size() != host.size())) {
     problems.invalid(node, kNoun, "a name, an IP address or [an IPv6 address] is due");
   } else if (http::Address address;
              name.front() == '[' && http::Address::parse(name, address) && !address.v4) {

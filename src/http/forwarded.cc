@@ -139,6 +139,23 @@ void walk_forwarded(std::string_view forwarded, const AddressSet& trusted, Arena
   if (found) identity.forwarded_for = format_in_arena(identity.client, arena);
 }
 
+// RFC 7239 4: no parameter comes twice in an element. Some read the first of them, some the last.
+bool says_all_once(std::string_view forwarded) {
+  while (!forwarded.empty()) {
+    std::string_view element = take_last(forwarded, ',');
+    uint32_t seen[4] = {};
+    while (!element.empty()) {
+      const std::string_view pair = take_last(element, ';');
+      const std::string_view name = pair.substr(0, pair.find('='));
+      for (size_t i = 0; const std::string_view known : {"for", "by", "host", "proto"}) {
+        if (iequals(trim_ows(name), known) && ++seen[i] > 1) return false;
+        ++i;
+      }
+    }
+  }
+  return true;
+}
+
 // What stood behind a quote that is open would be read as a part of it.
 bool is_closed(std::string_view forwarded) {
   bool quoted = false;
@@ -170,7 +187,8 @@ ClientIdentity identify_client(const Address& peer, const HeaderList& headers,
   if (!identity.peer_trusted) return identity;
   identity.forwarded_for = joined(headers, HeaderId::kXForwardedFor);
   const std::string_view forwarded = joined(headers, HeaderId::kForwarded);
-  identity.forwarded_believed = !forwarded.empty() && is_closed(forwarded);
+  identity.forwarded_believed =
+      !forwarded.empty() && is_closed(forwarded) && says_all_once(forwarded);
   if (identity.forwarded_for.empty() && !forwarded.empty()) {
     walk_forwarded(forwarded, trusted, headers.arena(), identity);
   } else {

@@ -63,7 +63,8 @@ struct ClientIdentity {
       forwarded_for;  // what to put before our own entry of X-Forwarded-For (empty if not trusted)
   std::string_view forwarded_proto;  // believed proto ("http"|"https"), else empty
   std::string_view forwarded_host;   // believed host, else empty
-  // Forwarded came, is well-formed and says nothing else than the above: it may be passed on, too.
+  // Forwarded came and may be passed on, too: its quotes are closed, no element repeats itself, and
+  // beside X-Forwarded-For it says the same.
   bool forwarded_believed = false;
 };
 

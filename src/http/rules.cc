@@ -118,7 +118,9 @@ Refusal survey_fields(const HeaderList& headers, const HeadLimits& limits, Surve
         (iequals(header.value, "100-continue") ? seen.expects_continue : seen.expects_other) = true;
         break;
       case HeaderId::kKeepAlive:
-        seen.keep_alive_timeout_s = read_keep_alive_timeout(header.value);
+        if (const auto timeout_s = read_keep_alive_timeout(header.value)) {
+          seen.keep_alive_timeout_s = timeout_s;
+        }
         break;
       default: break;
     }

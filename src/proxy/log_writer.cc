@@ -37,6 +37,13 @@ bool is_regular_file(int fd) {
   return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+bool is_same_file(int one, int other) {
+  struct stat a = {};
+  struct stat b = {};
+  return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
 // No signal is ever handled on the writer's thread; a broken pipe is EPIPE there, not SIGPIPE.
 class AllSignalsBlocked {
  public:
@@ -64,7 +71,7 @@ struct LogWriter::Shared {
   }
 
   void run();
-  bool take_next_target();
+  Switch take_next_target();
   void write_out(std::string_view bytes);
   bool write_lines(std::string_view& bytes);
   bool write_all(std::string_view& bytes);
@@ -129,27 +136,33 @@ void LogWriter::Shared::recycle(LogBuffer& buffer) {
   empty.push_back(std::move(buffer));
 }
 
-// False: there is none.
-bool LogWriter::Shared::take_next_target() {
+LogWriter::Switch LogWriter::Shared::take_next_target() {
   const std::lock_guard lock(mutex);
   switching.store(false, std::memory_order_relaxed);
-  if (next_target < 0) return false;
+  if (next_target < 0) return Switch::kNone;
+  const bool same = is_same_file(target, next_target);
   ::close(target);
   target = std::exchange(next_target, -1);
+  if (same) return Switch::kSame;
   is_file = is_regular_file(target);
   is_torn = false;
-  return true;
+  return Switch::kOther;
 }
 
 // What one target does not take is for the next one, if there is one by now.
 void LogWriter::Shared::write_out(std::string_view bytes) {
   for (const char* begin = bytes.data(); !write_lines(bytes); begin = bytes.data()) {
     const int error = errno;
-    const bool torn = is_torn && bytes.data() != begin;
-    if (!take_next_target()) return give_up(bytes, error);
-    if (torn) {  // half of that line is in the old one
-      bytes.remove_prefix(bytes.find('\n') + 1);
-      dropped_lines.fetch_add(1, std::memory_order_relaxed);
+    const bool stopped_in_a_line = is_torn && bytes.data() != begin;
+    switch (take_next_target()) {
+      case Switch::kNone: return give_up(bytes, error);
+      case Switch::kSame:  // opened anew, as a pipe is: the line goes on
+        if (stopped_in_a_line) is_torn = false;
+        break;
+      case Switch::kOther:
+        if (!stopped_in_a_line) break;
+        bytes.remove_prefix(bytes.find('\n') + 1);
+        dropped_lines.fetch_add(1, std::memory_order_relaxed);
     }
   }
 }
@@ -194,13 +207,14 @@ bool LogWriter::Shared::write_all(std::string_view& bytes) {
 
 bool LogWriter::Shared::wait_until_writable() const {
   for (;;) {
+    const bool late = net::monotonic_ms() >= give_up_at_ms.load(std::memory_order_relaxed);
     pollfd writable = {target, POLLOUT, 0};
-    if (poll(&writable, 1, kStuckPollMs) > 0) return true;
+    if (poll(&writable, 1, late ? 0 : kStuckPollMs) > 0) return true;
     if (switching.load(std::memory_order_relaxed)) {
       errno = ESTALE;
       return false;
     }
-    if (net::monotonic_ms() >= give_up_at_ms.load(std::memory_order_relaxed)) {
+    if (late) {
       errno = ECANCELED;
       return false;
     }

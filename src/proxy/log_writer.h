@@ -41,7 +41,8 @@ class LogWriter {
   // Takes the buffer if there is room and puts an empty one (maybe without memory) in its place.
   // False: not taken, the caller drops and counts its lines. Any thread; never waits for a write.
   bool submit(LogBuffer& buffer);
-  // SIGUSR1. Nothing queued is lost; a failure keeps the old file and is logged.
+  // SIGUSR1. Nothing queued is lost but a line of which a pipe that takes no more has a part. A
+  // failure keeps the old file and is logged.
   void reopen();
   // The same for another path, in two steps, so that a reload can fail in between: a descriptor
   // that switch_to() takes.
@@ -54,6 +55,7 @@ class LogWriter {
   uint64_t dropped_lines() const;  // by failed writes; any thread
 
  private:
+  enum class Switch : uint8_t { kNone, kSame, kOther };  // to the next target
   struct Shared;  // what the thread works on; outlives *this where the thread is stuck
   LogWriter(std::string path, std::shared_ptr<Shared> shared);
 

@@ -35,10 +35,10 @@ bool Exchange::holds_enough(const Buffer& held) const {
   return held.size() >= worker_.hold_bytes() || BlockBudget::exhausted();
 }
 
-// The server has what came so far of the body, and would take more. (A gRPC call may be open for as
-// long as it likes.)
+// The server has said nothing yet, has what came so far of the body, and would take more. (A gRPC
+// call may be open for as long as it likes.)
 bool Exchange::awaits_client() const {
-  return !grpc_ && head_sent_ && !committed_ && !request_done_ && !body_waits_ &&
+  return !grpc_ && step_ == Step::kAwait && !judged_ && !request_done_ && !body_waits_ &&
          held_request_.empty();
 }
 

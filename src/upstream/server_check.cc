@@ -217,6 +217,7 @@ void ServerCheck::set_up(bool up, const std::string& why) {
     log_info("upstream {}: server {} is up again: its checks pass", cluster_->name,
              server().address);
   } else {
+    state().set_check_report(report_);  // who sees the barrier is told why
     state().barriers.fetch_or(kCheckFailed, kRelaxed);
     log_warn("upstream {}: server {} is down: {}", cluster_->name, server().address, why);
   }

@@ -148,6 +148,9 @@ BESIDE = {
     "for=1.2.3.4;proto=http": False,
     "for=1.2.3.4;host=evil.example": False,
     "for=unknown": False,
+    "for=6.6.6.6;for=1.2.3.4": False,
+    "for=1.2.3.4;Host=evil.example;host=pub.example": False,
+    "for=6.6.6.6;for=7.7.7.7, for=1.2.3.4": False,
     "host=pub.example": False,
     f'{AGREES}, for="1.2.3.4': False,
 }

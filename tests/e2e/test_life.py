@@ -198,8 +198,8 @@ def test_stuck_log_pipe_loses_lines_and_no_traffic(tmp_path):
             log["access"]["path"] = file
             weir.write_config()
             weir.reload()
-            assert client.request("GET", "/moved").status == 200
-            wait_for(lambda: "/moved" in pathlib.Path(file).read_text(encoding="utf-8"))
+            wait_for(lambda: client.request("GET", "/moved").status == 200 and
+                     "/moved" in pathlib.Path(file).read_text(encoding="utf-8"))
             dropped = weir.metric("weir_access_log_dropped_total")
             for _ in range(100):
                 assert client.request("GET", filler).status == 200

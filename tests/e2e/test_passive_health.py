@@ -52,6 +52,27 @@ def test_who_stalls_in_a_request_is_told_so():
         assert weir.metric("weir_upstream_failures_total") == 0
 
 
+def test_a_server_that_has_begun_its_answer_is_not_excused_by_the_request():
+    retry = {"attempts": 2, "on": ["503"]}
+
+    def begins(conn):
+        conn.read_head()
+        conn.send(b"HTTP/1.1 503 Busy\r\nContent-Length: 9000\r\n\r\nhalf")
+        while conn.recv():
+            pass
+
+    with Origin(begins) as origin:
+        with proxy(origin, {"retry": retry}, {"timeout": "50ms"}) as weir:
+            for i in range(20):  # until the server was faster than 50 ms
+                with weir.client() as client:
+                    client.send(b"PUT /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx" % i)
+                    status = client.head()[0]
+                if status != 408:
+                    break
+            assert status in (503, 504)
+            assert not weir.log_of(f"/{i}")[0]["error"].startswith("client: timeout")
+
+
 # ---- trials ------------------------------------------------------------------------------------
 
 def test_a_request_from_before_lets_nobody_try_a_server_that_is_down():

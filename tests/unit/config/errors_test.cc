@@ -336,6 +336,9 @@ TEST_CASE("config errors: sites") {
         "routes: [{path: /, upstream: app}]"}},
       {with_sites("  - {hosts: [a], routes: []}\n"),
        {"3:18: sites[0].routes: is empty; one route at least is needed"}},
+      {with_sites("  - {hosts: [\"*.[::1]\"], " + routes),
+       {"3:14: sites[0].hosts[0]: \"*.[::1]\" is not a host: a name, an IP address or [an IPv6 "
+        "address] is due"}},
       {with_sites("  - {hosts: [\"a:80\"], " + routes),
        {"3:14: sites[0].hosts[0]: \"a:80\" is not a host: write it without scheme and port"}},
       {with_sites("  - {hosts: [\"http://a\"], " + routes),
