@@ -336,6 +336,14 @@ TEST_CASE("config errors: sites") {
         "routes: [{path: /, upstream: app}]"}},
       {with_sites("  - {hosts: [a], routes: []}\n"),
        {"3:18: sites[0].routes: is empty; one route at least is needed"}},
+      {with_sites("  - {hosts: [\"[2001:DB8:0::1]\"], " + routes +
+                  "  - {hosts: [\"[2001:db8::1]\"], " + routes),
+       {"4:14: sites[1].hosts[0]: host \"[2001:db8::1]\" on listener \"http\" is claimed by "
+        "sites[0].hosts[0] "
+        "(line 3) already"}},
+      {"listeners: {a: {address: \"127.0.0.1:80\"}, b: {address: \"[::ffff:127.0.0.1]:80\"}}\n"
+       "sites: [{hosts: [a], routes: [{path: /, respond: {}}]}]\n",
+       {"1:47: listeners.b.address: listener \"a\" has this address already"}},
       {with_sites("  - {hosts: [\"*.[::1]\"], " + routes),
        {"3:14: sites[0].hosts[0]: \"*.[::1]\" is not a host: a name, an IP address or [an IPv6 "
         "address] is due"}},
