@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import host, peers, scenarios
@@ -122,6 +122,8 @@ class Bench:
             with ExitStack() as stack:
                 elsewhere = self.start(contestant, stack)
                 return self.beside_a_crowd(scenario, peer, elsewhere)
+        if scenario.per_worker:
+            scenario = replace(scenario, connections=scenario.connections * contestant.setup.workers)
         return self.closed_loop(scenario, peer)
 
     # ---- load ----
