@@ -123,7 +123,8 @@ class Bench:
                 elsewhere = self.start(contestant, stack)
                 return self.beside_a_crowd(scenario, peer, elsewhere)
         if scenario.per_worker:
-            scenario = replace(scenario, connections=scenario.connections * contestant.setup.workers)
+            all_of_them = scenario.connections * contestant.setup.workers
+            scenario = replace(scenario, connections=all_of_them)
         return self.closed_loop(scenario, peer)
 
     # ---- load ----

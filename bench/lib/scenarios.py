@@ -120,8 +120,8 @@ ALL = (
              metric=P99_RATIO, targets=(Target(OWN, 2.0),)),
     Scenario("workers", "1 KB bodies, keep-alive, 64 connections, with 1, 2 and 4 workers",
              variants=WORKERS, without=peers.FLOORS, targets=(Target(BASE, 1.05),)),
-    # The same load on every worker: what a wakeup brings depends on it, with one worker as with four.
-    Scenario("workers16", "1 KB bodies, keep-alive, 1, 2 and 4 workers with 16 connections for each",
+    # The same load on every worker: what a wakeup brings depends on it, with one as with four.
+    Scenario("workers16", "1 KB bodies, keep-alive, 1, 2 and 4 workers, 16 connections for each",
              connections=16, per_worker=True, variants=WORKERS, without=peers.FLOORS,
              targets=(Target(BASE, 1.05),)),
     Scenario("tls", "TLS: 1 KB bodies, keep-alive, 64 connections", setup=TLS,
