@@ -7,7 +7,7 @@ from support.authz import BEARER, PASSES, AuthProcess, assert_nothing_held, at_s
     raw, refused, saying, weir_for
 from support.h2_origin import h2
 from support.origin import Origin, by_request
-from support.waiting import in_threads, wait_for
+from support.waiting import in_threads, pause, wait_for
 
 
 # ---- neither, and no answer ----
@@ -120,7 +120,7 @@ def test_a_server_that_is_stopped_killed_and_started_again():
         assert at_server(weir.get("/", headers=BEARER), "x-user") == ["ann"]
         assert weir.get("/").body == b"who are you?"
 
-        authz.signal(signal.SIGSTOP)
+        pause(authz.process)
         assert {r.status for r in in_threads(10, lambda _: weir.get("/", headers=BEARER))} == {503}
         authz.signal(signal.SIGCONT)
         wait_for(lambda: weir.get("/", headers=BEARER).status == 200)

@@ -1,6 +1,5 @@
 """Second tries: what is tried again, where, how often, and what the client gets when all is in
 vain."""
-import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import pytest
 from support import h2_origin
 from support.origin import Origin, by_request
 from support.raw import RawClient
-from support.waiting import wait_for
+from support.waiting import pause, wait_for
 from support.weir import Weir
 
 DOWN = "503 Service Unavailable"
@@ -272,7 +271,7 @@ def test_a_stopped_process_is_left_after_its_read_timeout():
             with socket.socket() as sock:
                 return sock.connect_ex(("127.0.0.1", port)) == 0
         wait_for(listens)
-        process.send_signal(signal.SIGSTOP)  # the kernel still takes connections for it
+        pause(process)  # the kernel still takes connections for it
         with Backend("b") as b, edge([f"127.0.0.1:{port}", b], {"on": ["timeout"]},
                                      timeouts={"read": "200ms"}) as weir:
             assert [weir.get().body for _ in range(4)] == [b"b"] * 4
